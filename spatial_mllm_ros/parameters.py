@@ -56,7 +56,8 @@ class ParameterSpec:
         if not low <= value <= high:  # also catches NaN
             raise InputError(f"parameter {self.name} must lie in [{low:g}, {high:g}], not {value!r}")
         if self.step and self.type is int and (value - (self.ge or 0)) % self.step:
-            raise InputError(f"parameter {self.name} must be {self.ge or 0:g} plus a multiple of {self.step:g}, not {value}")
+            start = self.ge or 0
+            raise InputError(f"parameter {self.name} must be {start:g} plus a multiple of {self.step:g}, not {value}")
 
 
 def param(
