@@ -232,7 +232,7 @@ def _check_private(path: Path, *, is_folder: bool, status: os.stat_result | None
     status = path.stat() if status is None else status
     if status.st_uid != os.getuid():
         raise EngineError(
-            f"{path} belongs to user {status.st_uid}, not to {os.getuid()}, and an engine is code that would run; delete it"
+            f"{path} belongs to user {status.st_uid}, not to {os.getuid()}, and an engine is code; delete it"
         )
     lax = status.st_mode & (_OTHERS if is_folder else stat.S_IWGRP | stat.S_IWOTH)
     if lax:
