@@ -1,16 +1,11 @@
 """How engines are run, seen in the calls that reach TensorRT (a recorded double: there is no GPU to run them on)."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
+from support.recorded_tensorrt import RecordedTensorRT, skip_record_stream
 
 from spatial_mllm_ros.errors import EngineError, InputError
 from spatial_mllm_ros.runtime.tensorrt_session import TensorRTSession
-
-sys.path.insert(0, str(Path(__file__).parent))
-from recorded_tensorrt import RecordedTensorRT, skip_record_stream  # noqa: E402
 
 
 @pytest.fixture

@@ -1,0 +1,33 @@
+# `make demo` and `make test` each start from a bare machine: they set up what is missing, then run. `make help` lists all.
+# PYTHON chooses the interpreter of a new virtual environment:  make test PYTHON=python3.12
+
+PYTHON ?= python3
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test test-fast lint doctor clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup:  ## virtual environment with everything the project needs (ROS 2 too, where none is sourced)
+	@$(PYTHON) tools/bootstrap.py setup
+
+build:  ## setup, then colcon build
+	@$(PYTHON) tools/bootstrap.py build
+
+demo: build  ## play a bag through the node, ask it four questions, print the answers and what they cost
+	@tools/run python -m spatial_mllm_ros.ros.demo
+
+test: build  ## all tests, slow ones and those over a real ROS graph included
+	@tools/run pytest
+
+test-fast: build  ## unit tests only, a minute or two
+	@tools/run pytest -m "not slow and not ros"
+
+lint: setup  ## style and common mistakes
+	@tools/run ruff check .
+
+doctor: build  ## what was found on this machine, and how to get what is missing
+	@tools/run spatial-mllm doctor
+
+clean:  ## remove all that the targets above made
+	rm -rf .venv build install log out .pytest_cache .hypothesis .ruff_cache

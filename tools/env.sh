@@ -1,0 +1,20 @@
+# The project's environment, for a shell to source after `make build`:  source tools/env.sh
+# With a ROS distro sourced, its packages stay visible; elsewhere ROS 2 is the one in .venv.
+
+_root="$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")/.." && pwd)"
+export VIRTUAL_ENV="$_root/.venv"
+export PATH="$VIRTUAL_ENV/bin:$PATH"
+if [ -f "$VIRTUAL_ENV/.ros_wheels" ]; then
+  export ROS_DISTRO="$(cat "$VIRTUAL_ENV/.ros_wheels")"
+  export AMENT_PREFIX_PATH="$VIRTUAL_ENV${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}"
+fi
+if [ -f "$_root/install/local_setup.bash" ]; then
+  _nounset="${-//[^u]/}"
+  set +u  # colcon's script reads variables that may be unset
+  source "$_root/install/local_setup.bash"
+  if [ -n "$_nounset" ]; then set -u; fi
+  export PATH="$_root/install/spatial_mllm_ros/lib/spatial_mllm_ros:$PATH"
+fi
+# Fast DDS' default transports lose most camera images between processes (see README, Troubleshooting).
+export FASTDDS_BUILTIN_TRANSPORTS="${FASTDDS_BUILTIN_TRANSPORTS:-LARGE_DATA}"
+unset _root _nounset
