@@ -14,7 +14,7 @@ import logging
 import threading
 from bisect import insort
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +78,8 @@ class FrameAssembler:
     Args:
         config: tolerances and bounds.
         mount_lookup: asked for the camera's place on the robot where `camera_mount` is empty; see `CameraPoses`.
+        expected: streams that will come, of "depth" and "pose": the first images wait for them too. Others are waited
+            for once they have been heard of.
 
     Raises:
         InputError: by `add_*`, if the caller hands over something malformed. Unusable *values* (a camera that is not
@@ -85,7 +87,12 @@ class FrameAssembler:
             rate.
     """
 
-    def __init__(self, config: AssemblerConfig | None = None, mount_lookup: MountLookup | None = None) -> None:
+    def __init__(
+        self,
+        config: AssemblerConfig | None = None,
+        mount_lookup: MountLookup | None = None,
+        expected: Collection[str] = (),
+    ) -> None:
         self.config = config = AssemblerConfig() if config is None else config
         self._tally = Tally(logger)
         self._lock = threading.RLock()
@@ -103,7 +110,8 @@ class FrameAssembler:
         )
         self._calibrations = CalibrationBook(self._tally)
         self._newest_ns: dict[str, int] = {}  # by stream: "image", "depth", "pose"
-        self._streams: set[str] = set()  # heard of, ever
+        self._streams = set(expected)  # expected, or heard of ever
+        self._begin_ns: int | None = None  # the first stamp since the start or the last jump
 
     def add_image(
         self, image: NDArray[np.uint8], *, stamp_ns: int, camera: str = "camera", frame_id: str = ""
@@ -193,6 +201,7 @@ class FrameAssembler:
             self._depths.clear()
             self._poses.clear()
             self._newest_ns.clear()
+            self._begin_ns = None
 
     @property
     def counts(self) -> Counter[str]:
@@ -214,6 +223,8 @@ class FrameAssembler:
             newest_ns = None
         self._newest_ns[stream] = stamp_ns if newest_ns is None else max(newest_ns, stamp_ns)
         self._streams.add(stream)
+        if self._begin_ns is None:
+            self._begin_ns = stamp_ns
 
     def _release(self) -> list[Frame]:
         frames = []
@@ -235,7 +246,7 @@ class FrameAssembler:
         """Tell whether a reading at or after a stamp is still to be expected of a stream."""
         newest_ns = self._newest_ns.get(stream)
         if newest_ns is None:
-            return stream in self._streams  # it fell silent when time jumped
+            return stream in self._streams and stamp_ns - self._begin_ns <= _SILENCE_NS
         return stamp_ns - _SILENCE_NS <= newest_ns < stamp_ns
 
     def _complete(self, image: Frame) -> Frame:

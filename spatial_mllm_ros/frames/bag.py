@@ -82,7 +82,8 @@ class BagReader(FrameReader):
         for note in self.topics.notes:
             logger.warning("%s: %s", path, note)
         self._camera = camera or self.topics.image.camera
-        self._assembler = FrameAssembler(assembler)
+        expected = [stream for stream in ("depth", "pose") if getattr(self.topics, stream) is not None]
+        self._assembler = FrameAssembler(assembler, expected=expected)
         self.len_hint = self._span.count_of(self.topics.image.count, self._bag.length_s)
 
     def close(self) -> None:

@@ -62,6 +62,11 @@ class Frame:
             if array is not None:
                 object.__setattr__(self, name, _read_only(array))
 
+    def __repr__(self) -> str:
+        known = [name for name in ("depth_m", "intrinsics", "world_from_camera") if getattr(self, name) is not None]
+        with_known = f", with {', '.join(known)}" if known else ""
+        return f"Frame({self.width}x{self.height} of {self.camera!r} at {self.stamp_ns} ns{with_known})"
+
     @property
     def height(self) -> int:
         """Image height in pixels."""
