@@ -77,7 +77,11 @@ def test_grey_is_repeated_in_three_channels(image, padding):
         np.testing.assert_array_equal(decoded, np.repeat(grey[..., None], 3, axis=2))
 
 
-@given(grey=hnp.arrays(np.uint16, st.tuples(st.integers(1, 6), st.integers(1, 6))), is_bigendian=st.booleans(), padding=paddings)
+@given(
+    grey=hnp.arrays(np.uint16, st.tuples(st.integers(1, 6), st.integers(1, 6))),
+    is_bigendian=st.booleans(),
+    padding=paddings,
+)
 def test_mono16_is_scaled_over_its_whole_range_in_either_byte_order(grey, is_bigendian, padding):
     laid_out = grey.astype(">u2" if is_bigendian else "<u2")
     decoded = decode_image(encoding="mono16", is_bigendian=is_bigendian, **packed(laid_out, padding))
@@ -104,9 +108,7 @@ def test_a_flat_colour_survives_a_bayer_mosaic(order, colour, is_bigendian, bits
 
 
 @pytest.mark.parametrize("colour", FLAT_COLOURS)
-@pytest.mark.parametrize(
-    ("encodings", "pattern"), [(("yuv422", "uyvy"), "UYVY"), (("yuv422_yuy2", "yuyv"), "YUYV")]
-)
+@pytest.mark.parametrize(("encodings", "pattern"), [(("yuv422", "uyvy"), "UYVY"), (("yuv422_yuy2", "yuyv"), "YUYV")])
 def test_a_flat_colour_survives_packed_yuv(encodings, pattern, colour):
     values = dict(zip("YUV", yuv_of(colour), strict=True))
     row = np.array([values[letter] for letter in pattern] * 3, np.uint8)
@@ -150,7 +152,9 @@ def test_a_view_never_keeps_more_than_twice_its_own_bytes_alive():
 def test_every_listed_encoding_decodes():
     for encoding in COLOUR_ENCODINGS:
         rows = 9 if encoding.startswith("nv") else 6
-        decoded = decode_image(bytes(64 * rows), encoding=encoding, width=8, height=6, step=64)  # 8 bytes a pixel do for all
+        decoded = decode_image(
+            bytes(64 * rows), encoding=encoding, width=8, height=6, step=64
+        )  # 8 bytes a pixel do for all
         assert decoded.shape == (6, 8, 3) and decoded.dtype == np.uint8, encoding
 
 

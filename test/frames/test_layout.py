@@ -25,7 +25,9 @@ def test_one_channel_has_no_channel_axis():
     assert view(channels=1, dtype=">u2", width=4).tolist()[0] == [0x0001, 0x0203, 0x0405, 0x0607]
 
 
-@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda b: array.array("B", b), lambda b: np.frombuffer(b, "u1")])
+@pytest.mark.parametrize(
+    "kind", [bytes, bytearray, memoryview, lambda b: array.array("B", b), lambda b: np.frombuffer(b, "u1")]
+)
 def test_every_kind_of_buffer_is_seen_without_a_copy(kind):
     data = kind(BYTES)
     assert np.shares_memory(view(data), np.frombuffer(data, np.uint8))
@@ -62,7 +64,9 @@ def test_what_disagrees_is_named_with_what_was_expected(changes, message):
         view(**changes)
 
 
-@pytest.mark.parametrize("size", [(MAX_SIDE + 1, 1), (1, MAX_SIDE + 1), (MAX_SIDE, MAX_PIXELS // MAX_SIDE + 1), (2**31, 2**31)])
+@pytest.mark.parametrize(
+    "size", [(MAX_SIDE + 1, 1), (1, MAX_SIDE + 1), (MAX_SIDE, MAX_PIXELS // MAX_SIDE + 1), (2**31, 2**31)]
+)
 def test_absurd_sizes_are_refused(size):
     with pytest.raises(InputError, match="found a size of"):
         check_size("image", *size)
