@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -85,6 +86,11 @@ class BagReader(FrameReader):
         expected = [stream for stream in ("depth", "pose") if getattr(self.topics, stream) is not None]
         self._assembler = FrameAssembler(assembler, expected=expected)
         self.len_hint = self._span.count_of(self.topics.image.count, self._bag.length_s)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """A copy of the counts: frames, skipped messages by reason, and those of the assembler."""
+        return Counter({**self._assembler.counts, **self._tally.counts})
 
     def close(self) -> None:
         """Let go of the file; the iterator then ends."""

@@ -133,7 +133,11 @@ def _ask_child() -> tuple[list[str], str]:
     try:
         child = subprocess.run(
             [sys.executable, "-c", _CHILD],
-            env={**os.environ, "PYTHONPATH": search_path},
+            env={
+                **os.environ,
+                "PYTHONPATH": search_path,
+                "PYTHONSAFEPATH": "1",
+            },  # our modules, not those of the folder
             capture_output=True,
             text=True,
             timeout=_TIMEOUT_S,

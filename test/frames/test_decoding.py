@@ -218,7 +218,7 @@ def test_depth_in_millimetres_becomes_metres(encoding, stored_mm, padding, is_bi
 def test_depth_in_metres_comes_back_exactly_with_its_holes(depth_m, padding, is_bigendian):
     laid_out = depth_m.astype(">f4" if is_bigendian else "<f4")
     decoded = decode_depth(encoding="32FC1", is_bigendian=is_bigendian, **packed(laid_out, padding))
-    assert decoded.dtype == np.float32 and decoded.dtype.isnative
+    assert decoded.dtype == np.float32 and decoded.dtype.isnative and decoded.flags.aligned
     np.testing.assert_array_equal(decoded, depth_m)
 
 
