@@ -70,16 +70,13 @@ class BagReader(FrameReader):
         self._span = Span() if span is None else span
         self._bag = BagFile(path)
         try:
+            summaries = [self._summary_of(stored) for stored in self._bag.topics]
             self.topics = choose_topics(
-                [self._summary_of(stored) for stored in self._bag.topics],
-                image=topic,
-                depth=depth_topic,
-                camera_info=camera_info_topic,
-                pose=pose_topic,
+                summaries, image=topic, depth=depth_topic, camera_info=camera_info_topic, pose=pose_topic
             )
         except InputError as error:
             self._bag.close()
-            raise InputError(f"{path}: {error}") from error
+            raise error if str(path) in str(error) else InputError(f"{path}: {error}") from error
         for note in self.topics.notes:
             logger.warning("%s: %s", path, note)
         self._camera = camera or self.topics.image.camera
