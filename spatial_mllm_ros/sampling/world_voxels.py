@@ -1,0 +1,47 @@
+"""Name the voxels of a live point map: cubes of a fixed size, anchored in the world frame.
+
+A voxel has the same name in every map, so maps can come and go one by one. (The paper's voxels depend on the whole
+video; see `voxels.py`.)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatial_mllm_ros.geometry.point_map import PointMap
+from spatial_mllm_ros.sampling.confidence import confidence_percentile, trusted_from
+
+__all__ = ["voxel_names"]
+
+_AXIS_BITS = 21
+_REACH = 1 << (_AXIS_BITS - 1)  # voxels from the origin, either way: 104 km for voxels of 0.1 m
+
+
+def voxel_names(
+    point_map: PointMap, voxel_size: float, *, percentile: float, min_confidence: float
+) -> NDArray[np.int64]:
+    """List the voxels that a point map's trusted points lie in.
+
+    Args:
+        point_map: one frame's points in the world.
+        voxel_size: side of a voxel, in the unit of the points.
+        percentile, min_confidence: a point counts if its confidence is at least that percentile of this map's, and
+            above the minimum. Points that are not finite, or lie 2**20 voxels or more from the origin, do not count.
+
+    Returns:
+        int64 [V], ascending and distinct; 21 bits for each axis.
+    """
+    confidence = point_map.confidence
+    if not confidence.size:
+        return np.empty(0, np.int64)
+    if not np.isfinite(confidence).all():
+        confidence = np.nan_to_num(confidence, nan=0.0)
+    trusted = trusted_from(confidence_percentile(confidence, percentile), min_confidence)
+    block = point_map.points[confidence >= trusted].T  # [3,M]
+    voxels = np.floor(block / np.float32(voxel_size))
+    is_near = (np.abs(voxels) < _REACH).all(axis=0)  # also drops NaN and Inf
+    if not is_near.all():
+        voxels = voxels[:, is_near]
+    x, y, z = voxels.astype(np.int64) + _REACH
+    return np.unique((x << 2 * _AXIS_BITS) | (y << _AXIS_BITS) | z)
