@@ -1,0 +1,214 @@
+"""The memory path: frames in, keyframes and visual prefix kept up to date in the background.
+
+Two threads. The window thread takes frames, asks for their point maps and lets the selector choose; it is quick enough
+for a camera. The encode thread turns the newest wanted keyframe set into a visual prefix, one at a time; a newer set
+replaces a waiting one, and a set under way is abandoned when it is of no use any more.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from spatial_mllm_ros.frames import Frame, FrameBuffer
+from spatial_mllm_ros.reasoning.config import ReasonerConfig
+from spatial_mllm_ros.reasoning.prefix import PrefixSlots, VisualPrefix
+from spatial_mllm_ros.sampling import KeyframeSelector, Selection
+
+if TYPE_CHECKING:
+    from spatial_mllm_ros.geometry import PointMapProvider
+
+__all__ = ["KeyframeWorker"]
+
+_log = logging.getLogger(__name__)
+_WAIT_AFTER_FAILURE_S = 1.0
+
+
+class KeyframeWorker:
+    """Keeps `slots` serving the keyframes that the selector wants.
+
+    Args:
+        selector: owned by this worker from now on.
+        provider: gives point maps; None if there is no geometry.
+        encode: `(selection, is_wanted) -> VisualPrefix or None`.
+        slots: where finished prefixes are published.
+        config: limits.
+        on_selection: called from the window thread with every new keyframe set.
+    """
+
+    def __init__(
+        self,
+        selector: KeyframeSelector,
+        provider: PointMapProvider | None,
+        encode: Callable[[Selection, Callable[[], bool]], VisualPrefix | None],
+        slots: PrefixSlots,
+        config: ReasonerConfig,
+        on_selection: Callable[[Selection], object] | None = None,
+    ) -> None:
+        self.frames = FrameBuffer(config.frame_queue, config.frame_queue_bytes)
+        self.last_error = ""
+        self.num_built = 0
+        self.num_abandoned = 0
+        self._selector, self._provider, self._encode = selector, provider, encode
+        self._slots, self._config, self._on_selection = slots, config, on_selection
+        self._changed = threading.Condition()
+        self._wanted: tuple[Selection, float] | None = None  # the newest set, and when it was chosen
+        self._newest: Selection | None = None
+        self._epoch = 0  # grows when all that was seen is forgotten
+        self._clear_asked = False
+        self._is_hurried = False
+        self._is_closed = False
+        self._threads = [
+            threading.Thread(target=self._keep_window, name="spatial_mllm window", daemon=True),
+            threading.Thread(target=self._keep_prefix, name="spatial_mllm encode", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Start both threads."""
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def newest_selection(self) -> Selection | None:
+        """The keyframe set that was chosen last; None before the first."""
+        return self._newest
+
+    def observe(self, frame: Frame) -> None:
+        """Take a frame; returns at once. If too many wait, the oldest is dropped and counted."""
+        self.frames.put(frame)
+        with self._changed:
+            self._changed.notify_all()
+
+    def hurry(self) -> None:
+        """Encode the newest set without waiting for the minimum interval: a question wants it fresh."""
+        with self._changed:
+            self._is_hurried = True
+            self._changed.notify_all()
+
+    def clear(self) -> None:
+        """Forget all frames, keyframes and prefixes, as after a jump back in time."""
+        with self._changed:
+            self._epoch += 1
+            self._clear_asked = True
+            self._wanted = self._newest = None
+            self.frames.clear()
+            self._slots.clear()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Stop both threads; an encoding under way is abandoned at its next stage."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        self.frames.close()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+
+    def _keep_window(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._is_closed or self._clear_asked or len(self.frames))
+                if self._is_closed:
+                    return
+                frames, epoch = self.frames.drain(), self._epoch
+                must_clear, self._clear_asked = self._clear_asked, False
+            try:
+                if must_clear:
+                    self._selector.clear()
+                if frames:
+                    self._take(frames, epoch)
+            except Exception as error:  # the edge of a thread: report, and go on with the next frames
+                self._report("keyframe selection", error)
+
+    def _take(self, frames: list[Frame], epoch: int) -> None:
+        seen_at = time.monotonic()
+        maps = [None] * len(frames) if self._provider is None else self._provider.point_maps(frames)
+        for frame, point_map in zip(frames, maps, strict=True):
+            self._selector.add(frame, point_map)
+        if len(self._selector) < 2:
+            return
+        selection = self._selector.select()
+        with self._changed:
+            if epoch != self._epoch:
+                return
+            is_new = self._newest is None or selection.version != self._newest.version
+            self._newest = selection
+            self._wanted = (selection, seen_at)
+            self._slots.confirm(selection.version, seen_at)
+            self._changed.notify_all()
+        if is_new and self._on_selection is not None:
+            self._on_selection(selection)
+
+    def _keep_prefix(self) -> None:
+        next_start = 0.0
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._is_closed or self._is_due(next_start), self._pause(next_start))  # noqa: B023
+                if self._is_closed:
+                    return
+                if not self._is_due(next_start):
+                    continue
+                (selection, seen_at), epoch = self._wanted, self._epoch
+            if not self._slots.wait_for_room():
+                return
+            started = time.monotonic()
+            try:
+                prefix = self._encode_newest(selection, seen_at, epoch)
+            except Exception as error:  # the edge of a thread: report, wait a little, try the next set
+                self._report("encoding keyframes", error)
+                next_start = time.monotonic() + _WAIT_AFTER_FAILURE_S
+                continue
+            took = time.monotonic() - started
+            if prefix is not None:
+                self._is_hurried = False
+                rest = took * (1 / self._config.max_duty - 1)
+                next_start = max(started + self._config.min_refresh_s, started + took + rest)
+
+    def _encode_newest(self, selection: Selection, seen_at: float, epoch: int) -> VisualPrefix | None:
+        """Encode a set; one that has lost half its frames meanwhile gives way once to the newest."""
+        for may_give_way in (True, False):
+            building = selection
+
+            def is_wanted(building: Selection = building, may_give_way: bool = may_give_way) -> bool:
+                if self._is_closed or epoch != self._epoch:
+                    return False
+                newest = self._newest
+                return not (may_give_way and newest is not None and _share_kept(building, newest) < 0.5)
+
+            prefix = self._encode(building, is_wanted)
+            with self._changed:
+                if self._is_closed or epoch != self._epoch:
+                    return None
+                if prefix is not None:
+                    self.num_built += 1
+                    self._slots.publish(prefix, seen_at)
+                    if self._wanted is not None and self._wanted[0].version == selection.version:
+                        self._slots.confirm(selection.version, self._wanted[1])
+                    return prefix
+                self.num_abandoned += 1
+                selection, seen_at = self._wanted or (selection, seen_at)
+        return None
+
+    def _is_due(self, next_start: float) -> bool:
+        if self._wanted is None:
+            return False
+        serving = self._slots.newest
+        if serving is not None and serving.selection.version == self._wanted[0].version:
+            return False
+        return self._is_hurried or time.monotonic() >= next_start
+
+    def _pause(self, next_start: float) -> float | None:
+        return None if self._wanted is None else max(next_start - time.monotonic(), 0.05)
+
+    def _report(self, work: str, error: Exception) -> None:
+        self.last_error = f"{work} failed: {error}"
+        _log.error("%s failed", work, exc_info=error)
+
+
+def _share_kept(building: Selection, newest: Selection) -> float:
+    kept = {id(frame) for frame in newest.frames}
+    return sum(id(frame) in kept for frame in building.frames) / len(building.frames)

@@ -1,0 +1,192 @@
+"""`Reasoner`: watch frames in the background, answer questions at once.
+
+It joins the memory path (`KeyframeWorker`) and the query path (`AnswerWorker`) through `PrefixSlots`. It knows the
+monotonic clock only; ages in ROS time are worked out by the doors from the keyframes' stamps.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spatial_mllm_ros.frames import Frame
+from spatial_mllm_ros.reasoning.answer import AnswerStatus
+from spatial_mllm_ros.reasoning.answer_worker import AnswerWorker, Question
+from spatial_mllm_ros.reasoning.config import ReasonerConfig
+from spatial_mllm_ros.reasoning.keyframe_worker import KeyframeWorker
+from spatial_mllm_ros.reasoning.pair_cache import PairCache
+from spatial_mllm_ros.reasoning.prefix import PrefixSlots, VisualPrefix, build_prefix
+from spatial_mllm_ros.reasoning.stream import AnswerStream
+from spatial_mllm_ros.sampling import KeyframeSelector, Selection
+
+if TYPE_CHECKING:
+    from spatial_mllm_ros.geometry import PointMapProvider
+    from spatial_mllm_ros.model import SpatialMLLM
+
+__all__ = ["Reasoner", "ReasonerDiagnostics"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReasonerDiagnostics:
+    """What a person wants to know about a running reasoner.
+
+    Attributes:
+        frames_received, frames_dropped: frames given to `observe`, and those that never reached the window.
+        window_frames: frames in the window.
+        keyframes_version: of the set that serves; 0 before the first.
+        is_ready: a question would find a prefix.
+        prefix_age_s: time since the serving keyframes were last known to be the right ones; inf before the first.
+        prefixes_built, prefixes_abandoned: encodings finished and given up.
+        questions_waiting: questions in line.
+        questions_ended: number by status.
+        last_error: of either path; empty if there was none.
+        stages: (median, 95th percentile) in seconds for each stage of recent answers.
+        pair_cache_hits, pair_cache_misses: frame pairs found and not found among those encoded before.
+    """
+
+    frames_received: int
+    frames_dropped: int
+    window_frames: int
+    keyframes_version: int
+    is_ready: bool
+    prefix_age_s: float
+    prefixes_built: int
+    prefixes_abandoned: int
+    questions_waiting: int
+    questions_ended: dict[AnswerStatus, int]
+    last_error: str
+    stages: dict[str, tuple[float, float]]
+    pair_cache_hits: int
+    pair_cache_misses: int
+
+
+class Reasoner:
+    """Answers questions about what the newest keyframes show.
+
+    Args:
+        model: the network.
+        selector: chooses the keyframes; belongs to the reasoner from now on.
+        provider: gives point maps for frames; None if there is no geometry.
+        config: limits.
+        backend: what runs the encoders, for the answers.
+        on_selection: called from a background thread with every new keyframe set.
+    """
+
+    def __init__(
+        self,
+        model: SpatialMLLM,
+        selector: KeyframeSelector,
+        provider: PointMapProvider | None = None,
+        config: ReasonerConfig | None = None,
+        *,
+        backend: str = "torch",
+        on_selection: Callable[[Selection], object] | None = None,
+    ) -> None:
+        self._config = config or ReasonerConfig()
+        self._model = model
+        self._slots = PrefixSlots()
+        self._pair_cache = PairCache(self._config.pair_cache_bytes)
+        self._keyframes = KeyframeWorker(selector, provider, self._encode, self._slots, self._config, on_selection)
+        self._answers = AnswerWorker(model, self._slots, self._config, backend)
+        self._keyframes.start()
+        self._answers.start()
+
+    @property
+    def keyframes(self) -> Selection | None:
+        """The keyframe set that was chosen last; None before the first."""
+        return self._keyframes.newest_selection
+
+    @property
+    def prefix(self) -> VisualPrefix | None:
+        """The visual prefix that the next answer would use; None before the first."""
+        return self._slots.newest
+
+    def observe(self, frame: Frame) -> None:
+        """Take a camera frame; returns at once."""
+        self._keyframes.observe(frame)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        timeout_s: float | None = None,
+        max_staleness_s: float | None = None,
+        query_id: str = "",
+    ) -> AnswerStream:
+        """Ask a question; returns at once with the stream of its answer.
+
+        Args:
+            question: plain words.
+            timeout_s: time until it must have ended; None or 0 takes the parameter's.
+            max_staleness_s: look at the camera again first if the keyframes were last known to be the right ones
+                longer ago than this; None or 0: any keyframes will do.
+            query_id: comes back in the answer; made up if empty.
+
+        Returns:
+            A stream that always ends: with OK, or with the status that says why not.
+        """
+        now = time.monotonic()
+        stream = AnswerStream(query_id or uuid.uuid4().hex, question)
+        problem = self._problem_with(question, timeout_s, max_staleness_s)
+        if problem:
+            self._answers.end(stream, AnswerStatus.INVALID_QUESTION, problem)
+            return stream
+        not_before = now - max_staleness_s if max_staleness_s else float("-inf")
+        if self._slots.current_at < not_before:
+            self._keyframes.hurry()
+        deadline = now + (timeout_s or self._config.timeout_s)
+        self._answers.put(Question(stream=stream, asked_at=now, deadline=deadline, not_before=not_before))
+        return stream
+
+    def clear(self) -> None:
+        """Forget all frames and keyframes, as after a jump back in time; an answer under way is finished."""
+        self._keyframes.clear()
+
+    def close(self) -> None:
+        """Stop; questions that have not ended end CANCELLED."""
+        self._slots.close()
+        self._answers.close()
+        self._keyframes.close()
+
+    def diagnostics(self) -> ReasonerDiagnostics:
+        """Return the present state."""
+        worker, answers, serving = self._keyframes, self._answers, self._slots.newest
+        newest = worker.newest_selection
+        return ReasonerDiagnostics(
+            frames_received=worker.frames.received,
+            frames_dropped=sum(worker.frames.dropped.values()),
+            window_frames=newest.window_frames if newest else 0,
+            keyframes_version=serving.selection.version if serving else 0,
+            is_ready=serving is not None,
+            prefix_age_s=time.monotonic() - self._slots.current_at,
+            prefixes_built=worker.num_built,
+            prefixes_abandoned=worker.num_abandoned,
+            questions_waiting=len(answers),
+            questions_ended=dict(answers.ended),
+            last_error=answers.last_error or worker.last_error,
+            stages=answers.statistics.summary(),
+            pair_cache_hits=self._pair_cache.hits,
+            pair_cache_misses=self._pair_cache.misses,
+        )
+
+    def __enter__(self) -> Reasoner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _encode(self, selection: Selection, is_wanted: Callable[[], bool]) -> VisualPrefix | None:
+        return build_prefix(self._model, selection, is_wanted=is_wanted, pair_cache=self._pair_cache)
+
+    def _problem_with(self, question: str, timeout_s: float | None, max_staleness_s: float | None) -> str:
+        if not question.strip():
+            return "the question is empty"
+        if len(question) > self._config.max_question_chars:
+            return f"the question has {len(question)} characters; at most {self._config.max_question_chars} are allowed"
+        for name, value in (("timeout", timeout_s), ("max_staleness", max_staleness_s)):
+            if value is not None and not 0 <= value < float("inf"):  # NaN fails too
+                return f"{name} must be a number of seconds, at least 0, not {value}"
+        return ""

@@ -1,0 +1,331 @@
+"""Every question ends in a status, in order, from the newest keyframes, whatever happens around it."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from support.fake_model import FakeModel
+
+from spatial_mllm_ros.frames import Frame
+from spatial_mllm_ros.reasoning import AnswerStatus, Reasoner, ReasonerConfig
+from spatial_mllm_ros.sampling import KeyframeSelector, SelectorConfig
+
+LONG_S = 20.0  # a deadline for things that take milliseconds; only a hang reaches it
+
+
+def frame(brightness, stamp_s=None):
+    image = np.full((4, 6, 3), brightness, np.uint8)
+    return Frame(image=image, stamp_ns=int((brightness if stamp_s is None else stamp_s) * 1e9))
+
+
+@pytest.fixture
+def start():
+    running = []
+
+    def start(model=None, **config):
+        model = model or FakeModel()
+        selector = KeyframeSelector(SelectorConfig(method="recent", num_keyframes=2))
+        defaults = {"min_refresh_s": 0.0, "max_duty": 1.0, "timeout_s": LONG_S}
+        reasoner = Reasoner(model, selector, config=ReasonerConfig(**{**defaults, **config}))
+        running.append((reasoner, model))
+        return reasoner, model
+
+    yield start
+    for reasoner, model in running:
+        model.may_encode.set()
+        model.may_speak.set()
+        reasoner.close()
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + LONG_S
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.002)
+
+
+def show(reasoner, *brightnesses):
+    """Let the reasoner see frames, and wait until their keyframes serve."""
+    for brightness in brightnesses:
+        reasoner.observe(frame(brightness))
+    newest = brightnesses[-1]
+    wait_until(lambda: reasoner.prefix and reasoner.prefix.selection.frames[-1].image[0, 0, 0] == newest)
+
+
+def answer(stream):
+    result = stream.result(LONG_S)
+    assert result is not None, "the question did not end"
+    return result
+
+
+def test_answer_comes_from_the_newest_keyframes(start):
+    reasoner, _ = start()
+    show(reasoner, 1, 2, 3, 4)
+    result = answer(reasoner.ask("where?"))
+    assert (result.status, result.text) == (AnswerStatus.OK, "3,4|where?")
+    assert result.keyframe_stamps_ns == (3_000_000_000, 4_000_000_000)
+    assert result.num_tokens == len(result.text)
+    assert (result.model, result.backend, result.meaningful) == ("fake", "torch", True)
+
+
+def test_pieces_join_to_the_text(start):
+    reasoner, _ = start()
+    show(reasoner, 1, 2)
+    stream = reasoner.ask("where?")
+    assert "".join(stream) == answer(stream).text == "1,2|where?"
+
+
+def test_prefix_is_used_again_and_cropped_back(start):
+    reasoner, model = start()
+    show(reasoner, 1, 2)
+    length = reasoner.prefix.length
+    for question in ("first?", "second?", "third?"):
+        assert answer(reasoner.ask(question)).text == f"1,2|{question}"
+    assert reasoner.prefix.prefill.length == length
+    assert model.num_encoded == 1
+
+
+def test_cost_of_each_stage_is_in_the_answer_and_in_the_statistics(start):
+    reasoner, _ = start()
+    show(reasoner, 1, 2)
+    stages = [stage for stage, _ in answer(reasoner.ask("where?")).stage_times]
+    prefix = ["prefix_preprocess", "prefix_encode_2d", "prefix_encode_spatial", "prefix_fuse", "prefix_prefill"]
+    assert stages == ["queue", "wait_for_keyframes", *prefix, "prefill", "first_token", "decode", "total"]
+    median, percentile_95 = reasoner.diagnostics().stages["total"]
+    assert 0 < median <= percentile_95
+
+
+@pytest.mark.parametrize("question", ["", "   ", "\n\t"])
+def test_empty_question_is_invalid(start, question):
+    reasoner, _ = start()
+    assert answer(reasoner.ask(question)).status == AnswerStatus.INVALID_QUESTION
+
+
+def test_long_question_is_invalid_and_says_the_limit(start):
+    reasoner, _ = start(max_question_chars=10)
+    result = answer(reasoner.ask("x" * 11))
+    assert result.status == AnswerStatus.INVALID_QUESTION and "11 characters; at most 10" in result.message
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["timeout_s", "max_staleness_s"])
+def test_time_that_is_no_time_is_invalid(start, name, bad):
+    reasoner, _ = start()
+    assert answer(reasoner.ask("where?", **{name: bad})).status == AnswerStatus.INVALID_QUESTION
+
+
+def test_without_frames_a_question_waits_for_its_deadline_then_is_not_ready(start):
+    reasoner, _ = start()
+    result = answer(reasoner.ask("where?", timeout_s=0.1))
+    assert result.status == AnswerStatus.NOT_READY and "camera" in result.message
+
+
+def test_question_before_the_first_frame_is_answered_once_there_are_keyframes(start):
+    reasoner, _ = start()
+    stream = reasoner.ask("where?")
+    wait_until(lambda: stream.stage == "encoding")
+    show(reasoner, 1, 2)
+    assert answer(stream).text == "1,2|where?"
+
+
+def test_full_line_answers_busy_at_once(start):
+    reasoner, model = start(queue_size=2)
+    show(reasoner, 1, 2)
+    model.may_speak.clear()
+    first = reasoner.ask("a")
+    wait_until(lambda: first.stage == "answering")
+    waiting = [reasoner.ask("b"), reasoner.ask("c")]
+    result = answer(reasoner.ask("d"))
+    assert result.status == AnswerStatus.BUSY and "2 questions are waiting" in result.message
+    model.may_speak.set()
+    assert [answer(stream).text for stream in (first, *waiting)] == ["1,2|a", "1,2|b", "1,2|c"]
+
+
+def test_answer_that_takes_too_long_keeps_what_was_said(start):
+    reasoner, model = start()
+    show(reasoner, 1, 2)
+    model.may_speak.clear()
+    stream = reasoner.ask("where?", timeout_s=0.2)
+    wait_until(lambda: stream.stage == "answering")
+    time.sleep(0.25)  # let the deadline pass; the token after it must be the last
+    model.may_speak.set()
+    result = answer(stream)
+    assert result.status == AnswerStatus.TIMEOUT and result.text == "1" and result.num_tokens == 1
+    assert answer(reasoner.ask("again?")).text == "1,2|again?"
+
+
+def test_waiting_question_ends_at_its_own_deadline_though_another_is_being_answered(start):
+    reasoner, model = start()
+    show(reasoner, 1, 2)
+    model.may_speak.clear()
+    first = reasoner.ask("a")
+    wait_until(lambda: first.stage == "answering")
+    late = reasoner.ask("b", timeout_s=0.05)
+    time.sleep(0.1)
+    model.may_speak.set()
+    assert answer(late).status == AnswerStatus.TIMEOUT
+    assert answer(first).status == AnswerStatus.OK
+
+
+def test_cancel_takes_effect_within_one_token(start):
+    reasoner, model = start()
+    show(reasoner, 1, 2)
+    model.may_speak.clear()
+    stream = reasoner.ask("where?")
+    wait_until(lambda: stream.stage == "answering")
+    stream.cancel()
+    model.may_speak.set()
+    result = answer(stream)
+    assert result.status == AnswerStatus.CANCELLED and model.spoken == 1
+    assert answer(reasoner.ask("again?")).text == "1,2|again?"
+
+
+def test_cancelled_question_in_line_is_never_answered(start):
+    reasoner, model = start()
+    show(reasoner, 1, 2)
+    model.may_speak.clear()
+    first, second = reasoner.ask("a"), reasoner.ask("b")
+    second.cancel()
+    model.may_speak.set()
+    assert answer(second).status == AnswerStatus.CANCELLED and answer(second).text == ""
+    assert answer(first).status == AnswerStatus.OK
+
+
+def test_keyframes_swapped_in_the_middle_of_an_answer_serve_the_next_one(start):
+    reasoner, model = start()
+    show(reasoner, 1, 2)
+    model.may_speak.clear()
+    under_way = reasoner.ask("a")
+    wait_until(lambda: under_way.stage == "answering")
+    show(reasoner, 3, 4)
+    model.may_speak.set()
+    assert answer(under_way).text == "1,2|a"
+    assert answer(reasoner.ask("b")).text == "3,4|b"
+
+
+def test_no_third_prefix_is_built_while_an_answer_uses_a_replaced_one(start):
+    reasoner, model = start()
+    show(reasoner, 1, 2)
+    model.may_speak.clear()
+    under_way = reasoner.ask("a")
+    wait_until(lambda: under_way.stage == "answering")
+    show(reasoner, 3, 4)
+    reasoner.observe(frame(5))
+    wait_until(lambda: reasoner.keyframes.frames[-1].stamp_ns == 5_000_000_000)
+    time.sleep(0.05)
+    assert model.num_encoded == 2
+    model.may_speak.set()
+    assert answer(under_way).text == "1,2|a"
+    show(reasoner, 6)
+    assert answer(reasoner.ask("b")).text.startswith("5,6|")
+
+
+def test_broken_decoder_ends_the_question_and_the_next_one_is_answered(start):
+    reasoner, model = start()
+    show(reasoner, 1, 2)
+    model.fails.add("generate")
+    result = answer(reasoner.ask("a"))
+    assert result.status == AnswerStatus.INTERNAL_ERROR and "the decoder is broken" in result.message
+    model.fails.clear()
+    assert answer(reasoner.ask("b")).text == "1,2|b"
+    assert "the decoder is broken" in reasoner.diagnostics().last_error
+
+
+def test_broken_encoder_is_reported_and_tried_again(start):
+    reasoner, model = start(FakeModel(fails=["encode"]))
+    for brightness in (1, 2):
+        reasoner.observe(frame(brightness))
+    wait_until(lambda: "the encoder is broken" in reasoner.diagnostics().last_error)
+    assert not reasoner.diagnostics().is_ready
+    model.fails.clear()
+    show(reasoner, 3)
+
+
+def test_clear_forgets_frames_and_keyframes(start):
+    reasoner, _ = start()
+    show(reasoner, 8, 9)
+    reasoner.clear()
+    assert answer(reasoner.ask("a", timeout_s=0.05)).status == AnswerStatus.NOT_READY
+    show(reasoner, 1, 2)
+    assert answer(reasoner.ask("b")).text == "1,2|b"
+
+
+def test_clear_abandons_the_encoding_under_way(start):
+    reasoner, model = start()
+    model.may_encode.clear()
+    for brightness in (8, 9):
+        reasoner.observe(frame(brightness))
+    assert model.encoding.wait(LONG_S)
+    reasoner.clear()
+    model.may_encode.set()
+    show(reasoner, 1, 2)
+    assert model.num_encoded == 1
+    assert reasoner.diagnostics().prefixes_built == 1
+
+
+def test_fresh_keyframes_are_waited_for_when_asked_for(start):
+    reasoner, _ = start(min_refresh_s=600.0)
+    show(reasoner, 1, 2)
+    time.sleep(0.1)
+    stream = reasoner.ask("where?", max_staleness_s=0.05)
+    reasoner.observe(frame(3))
+    assert answer(stream).text == "2,3|where?"
+
+
+def test_keyframes_that_stay_fresh_are_confirmed_without_encoding_again(start):
+    reasoner, model = start()
+    reasoner.observe(frame(1, stamp_s=1.9))
+    show(reasoner, 2)
+    encoded = model.num_encoded
+    time.sleep(0.1)
+    reasoner.observe(frame(3, stamp_s=1.5))  # older than both: the newest two stay the keyframes
+    assert answer(reasoner.ask("where?", max_staleness_s=0.09)).status == AnswerStatus.OK
+    assert model.num_encoded == encoded
+
+
+def test_camera_that_stopped_cannot_be_fresh(start):
+    reasoner, _ = start()
+    show(reasoner, 1, 2)
+    time.sleep(0.05)
+    result = answer(reasoner.ask("where?", max_staleness_s=0.01, timeout_s=0.1))
+    assert result.status == AnswerStatus.TIMEOUT and "as fresh as asked for" in result.message
+
+
+def test_close_ends_every_question(start):
+    reasoner, model = start()
+    show(reasoner, 1, 2)
+    model.may_speak.clear()
+    streams = [reasoner.ask(letter) for letter in "abc"]
+    closing = threading.Thread(target=reasoner.close)
+    closing.start()
+    model.may_speak.set()
+    closing.join(LONG_S)
+    statuses = {answer(stream).status for stream in streams}
+    assert statuses <= {AnswerStatus.CANCELLED, AnswerStatus.OK} and AnswerStatus.CANCELLED in statuses
+    assert answer(reasoner.ask("late")).status == AnswerStatus.CANCELLED
+
+
+def test_many_clients_at_once_all_end(start):
+    reasoner, _ = start(queue_size=8)
+    show(reasoner, 1, 2)
+    statuses = []
+
+    def client(number):
+        for turn in range(10):
+            stream = reasoner.ask(f"{number}.{turn}")
+            if turn % 3 == 0:
+                stream.cancel()
+            statuses.append(answer(stream).status)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(32)]
+    for thread in threads:
+        thread.start()
+    for number in range(3, 60):
+        reasoner.observe(frame(number))
+    for thread in threads:
+        thread.join(LONG_S)
+    assert len(statuses) == 320
+    assert set(statuses) <= {AnswerStatus.OK, AnswerStatus.BUSY, AnswerStatus.CANCELLED}
+    diagnostics = reasoner.diagnostics()
+    assert sum(diagnostics.questions_ended.values()) == 320 and diagnostics.questions_waiting == 0
