@@ -1,0 +1,157 @@
+"""Load a Spatial-MLLM: check every tensor by name and shape first, then read what is needed, one tensor at a time."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spatial_mllm_ros.errors import CheckpointError, InputError
+from spatial_mllm_ros.model.checkpoint import Checkpoint, find_checkpoint, open_checkpoint
+from spatial_mllm_ros.model.config import OWN_ENTRY, ModelConfig, config_from_json
+from spatial_mllm_ros.model.network import TIED_NAME, SpatialNetwork, empty_network
+from spatial_mllm_ros.model.random_checkpoint import RANDOM_SMALL, write_random_small
+from spatial_mllm_ros.model.spatial_mllm import SpatialMLLM
+from spatial_mllm_ros.model.tokenizer import load_tokenizer
+from spatial_mllm_ros.model.vggt import GEOMETRY_HEADS, HEADS, VggtConfig
+from spatial_mllm_ros.model.vggt.config import infer_sizes, sizes_from
+
+__all__ = ["load_spatial_mllm", "read_config"]
+
+_VGGT = "spatial_encoder.vggt_model."
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def load_spatial_mllm(
+    checkpoint: str | Path,
+    device: str | torch.device = "cpu",
+    dtype: str | torch.dtype = "float32",
+    *,
+    geometry: bool = False,
+    **sizes: Any,
+) -> SpatialMLLM:
+    """Load a checkpoint in the official v1.1 layout.
+
+    Args:
+        checkpoint: a folder, a hub id (`Diankun/Spatial-MLLM-v1.1-Instruct-135K`), or "random-small": a seeded random
+            model of about five million parameters with a real tokenizer, whose answers mean nothing.
+        device: where the weights go.
+        dtype: "float32", "bfloat16" or "float16"; of all weights but the geometry heads, which are float32.
+        geometry: load the camera, depth and point heads too, for `predict_geometry`.
+        sizes: sizes of VGGT that neither config.json nor the tensors' shapes tell, see `VggtConfig`; by its fields'
+            names, or nested by part (`dinov2={"num_heads": 2}`). Unless said, VGGT-1B's are assumed.
+
+    Memory on the way is that of the weights in use and one tensor more.
+
+    Raises:
+        CheckpointError: naming file and tensor, if something is missing, unexpected, damaged or of a wrong shape.
+        InputError: if a size is unknown or contradicts another, or the dtype is not one of the three.
+    """
+    dtype = _dtype(dtype)
+    if str(checkpoint) == RANDOM_SMALL:
+        with tempfile.TemporaryDirectory(prefix="spatial_mllm_") as folder:
+            write_random_small(Path(folder))
+            return _load(Path(folder), RANDOM_SMALL, torch.device(device), dtype, geometry, sizes)
+    return _load(find_checkpoint(checkpoint), str(checkpoint), torch.device(device), dtype, geometry, sizes)
+
+
+def read_config(stored: Checkpoint, sizes: dict[str, Any] | None = None) -> ModelConfig:
+    """Put together what config.json, the tensors' shapes and the caller say about sizes; the later one wins.
+
+    Raises:
+        CheckpointError: if config.json is not that of a Spatial-MLLM, or a size that is needed cannot be told.
+        InputError: if a size is unknown or contradicts another.
+    """
+    path = str(stored.folder / "config.json")
+    spatial = stored.config.get("spatial_config") or {}
+    known = {name: spatial[key] for key, name in _SPATIAL_NAMES.items() if key in spatial}
+    shapes = {name[len(_VGGT) :]: t.shape for name, t in stored.tensors.items() if name.startswith(_VGGT)}
+    known.update(infer_sizes(shapes))
+    known.update(sizes_from((stored.config.get(OWN_ENTRY) or {}).get("vggt") or {}))
+    known.update(sizes_from(sizes or {}))
+    return config_from_json(
+        stored.config, generation=stored.generation, vggt=_vggt_config(known, path, shapes), source=path
+    )
+
+
+_SPATIAL_NAMES = {"img_size": "image_size", "patch_size": "patch_size", "embed_dim": "embed_dim"}
+
+
+def _vggt_config(known: dict[str, Any], path: str, shapes: dict[str, tuple[int, ...]]) -> VggtConfig:
+    """Fill in VGGT-1B's sizes, but refuse to guess how many heads another VGGT has."""
+    if known.get("embed_dim", VggtConfig.embed_dim) != VggtConfig.embed_dim:
+        needed = {"dino_heads": True, "camera_heads": any(name.startswith("camera_head") for name in shapes)}
+        for field, is_needed in needed.items():
+            if field not in known and is_needed:
+                raise CheckpointError(
+                    f"{path}: does not tell {field}, which a VGGT of {known['embed_dim']} channels needs; "
+                    f"give {field}=... to load_spatial_mllm"
+                )
+    if "dpt_layers" not in known:
+        depth = known.get("depth", VggtConfig.depth)
+        known["dpt_layers"] = tuple((depth * (layer + 1)) // VggtConfig.depth - 1 for layer in VggtConfig.dpt_layers)
+    return VggtConfig(**known)
+
+
+def _load(
+    folder: Path, name: str, device: torch.device, dtype: torch.dtype, geometry: bool, sizes: dict[str, Any]
+) -> SpatialMLLM:
+    stored = open_checkpoint(folder)
+    config = read_config(stored, sizes)
+    stored_heads = [head for head in HEADS if any(t.startswith(f"{_VGGT}{head}.") for t in stored.tensors)]
+    missing = [head for head in GEOMETRY_HEADS if head not in stored_heads]
+    if geometry and missing:
+        raise CheckpointError(f"{folder}: geometry was asked for, but the checkpoint has no {missing[0]}")
+    network = empty_network(config, stored_heads)
+    _check_tensors(stored, network, config)
+    for head in stored_heads:
+        if not geometry or head not in GEOMETRY_HEADS:
+            delattr(network.vggt, head)
+    _read_weights(stored, network, config, device, dtype)
+    return SpatialMLLM(network, config, name=name, tokenizer=load_tokenizer(folder))
+
+
+def _check_tensors(stored: Checkpoint, network: SpatialNetwork, config: ModelConfig) -> None:
+    """Account for every tensor, read or not, before any is read."""
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    tied = expected.pop(TIED_NAME) if config.ties_embeddings else None
+    for name, entry in stored.tensors.items():
+        shape = tied if name == TIED_NAME and tied else expected.get(name)
+        if shape is None:
+            raise CheckpointError(f"{entry.file}: the tensor {name} is not part of a Spatial-MLLM of these sizes")
+        if entry.shape != shape:
+            raise CheckpointError(
+                f"{entry.file}: the tensor {name} has shape {list(entry.shape)}, but {list(shape)} is due"
+            )
+    absent = [name for name in expected if name not in stored.tensors]
+    if absent:
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise CheckpointError(f"{stored.folder}: the tensor {absent[0]}{more} is missing")
+
+
+def _read_weights(
+    stored: Checkpoint, network: SpatialNetwork, config: ModelConfig, device: torch.device, dtype: torch.dtype
+) -> None:
+    names = [name for name in network.state_dict() if name in stored.tensors]
+    for name, tensor in stored.read(names):
+        if name == TIED_NAME and config.ties_embeddings:
+            continue
+        is_head = name.startswith(tuple(f"{_VGGT}{head}." for head in HEADS))
+        _set_parameter(network, name, tensor.to(device, torch.float32 if is_head else dtype))
+    if config.ties_embeddings:
+        network.tie_embeddings()
+
+
+def _set_parameter(network: nn.Module, name: str, tensor: Tensor) -> None:
+    owner, _, attribute = name.rpartition(".")
+    setattr(network.get_submodule(owner), attribute, nn.Parameter(tensor, requires_grad=False))
+
+
+def _dtype(dtype: str | torch.dtype) -> torch.dtype:
+    found = _DTYPES.get(str(dtype).replace("torch.", ""))
+    if found is None:
+        raise InputError(f"dtype must be one of {', '.join(_DTYPES)}, not {dtype}")
+    return found
