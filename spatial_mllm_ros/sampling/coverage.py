@@ -54,5 +54,7 @@ def greedy_max_coverage(
         new = words[:, column] & unseen
         unseen ^= new
         changed = new.nonzero()[0]
-        gains -= count_bits(words[changed] & new[changed, None])
+        shared = words.take(changed, axis=0)
+        shared &= new[changed, None]
+        gains -= count_bits(shared)
     return order, gained

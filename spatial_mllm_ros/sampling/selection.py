@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spatial_mllm_ros.frames.frame import Frame
+from spatial_mllm_ros.sampling.world_voxels import voxel_centres
 
 __all__ = ["Selection"]
 
@@ -18,9 +22,10 @@ class Selection:
         indices: their positions in the window, ascending.
         order: the positions of those picked by the method, as picked. The others were filled in, spaced in time.
         gains: voxels that each of `order` adds to those before it.
-        covered_voxels: voxels that the keyframes see together.
+        voxels: int64 [V], names of the voxels that the keyframes see together; `voxel_centres` says where they are.
         window_voxels: voxels that all frames of the window see together.
         voxel_size: side of a voxel, in the unit of the point maps.
+        world_frame_id: the coordinate frame of the voxels; empty if no frame of the window has a point map.
         window_frames: number of frames in the window.
         version: grows by one when the set of keyframes changes.
         method: how they were picked: "space-aware", "uniform" or "recent". "uniform" is also what is done instead of
@@ -31,12 +36,23 @@ class Selection:
     indices: tuple[int, ...]
     order: tuple[int, ...]
     gains: tuple[int, ...]
-    covered_voxels: int
+    voxels: NDArray[np.int64]
     window_voxels: int
     voxel_size: float
+    world_frame_id: str
     window_frames: int
     version: int
     method: str
+
+    @property
+    def covered_voxels(self) -> int:
+        """Number of voxels that the keyframes see together."""
+        return len(self.voxels)
+
+    @property
+    def voxel_centres(self) -> NDArray[np.float32]:
+        """Middle of each of `voxels`: float32 [V,3] in `world_frame_id`."""
+        return voxel_centres(self.voxels, self.voxel_size)
 
     @property
     def coverage(self) -> float:

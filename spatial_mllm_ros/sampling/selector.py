@@ -7,10 +7,10 @@ is worth encoding anew (`SelectorConfig.min_gain`) or one of its frames has left
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.frames.frame import Frame
@@ -45,9 +45,10 @@ class _KeyframeSet:
     num_wanted: int
     candidates: tuple[_Candidate, ...]
     num_picked: int
+    voxels: NDArray[np.int64]  # that they see together
 
 
-_NO_KEYFRAMES = _KeyframeSet("", 0, (), 0)
+_NO_KEYFRAMES = _KeyframeSet("", 0, (), 0, np.empty(0, np.int64))
 
 
 class KeyframeSelector:
@@ -149,7 +150,8 @@ class KeyframeSelector:
         )
         if not self._present_set_will_do(picks, num_wanted):
             chosen = tuple(self._window[index] for index in picks.order + picks.filled)
-            self._change_to(_KeyframeSet(picks.method, num_wanted, chosen, len(picks.order)))
+            voxels = self._voxels.names_in([candidate.column for candidate in chosen])
+            self._change_to(_KeyframeSet(picks.method, num_wanted, chosen, len(picks.order), voxels))
         return self._describe()
 
     @property
@@ -201,31 +203,29 @@ class KeyframeSelector:
         newest_ns = max(candidate.frame.stamp_ns for candidate in present.candidates)
         if config.keep_newest and self._stamps_ns[-1] - newest_ns > config.newest_age_s * 1e9:
             return False
-        return picks.covered_voxels < self._voxels_seen_after(present.candidates)[-1] * (1 + config.min_gain)
+        return picks.covered_voxels < len(present.voxels) * (1 + config.min_gain)
 
     def _change_to(self, keyframes: _KeyframeSet) -> None:
         if set(keyframes.candidates) != set(self._keyframes.candidates):
             self._version += 1
         self._keyframes = keyframes
 
-    def _voxels_seen_after(self, candidates: Sequence[_Candidate]) -> list[int]:
-        """Count what candidates see together: the first alone, the first two, and so on; [0] if there are none."""
-        sets = self._voxels.words[:, [candidate.column for candidate in candidates]].T.copy()  # [K,W]
-        return count_bits(np.bitwise_or.accumulate(sets, axis=0).T).tolist() or [0]
-
     def _describe(self) -> Selection:
         keyframes = self._keyframes
         place = {candidate: index for index, candidate in enumerate(self._window)}
         positions = [place[candidate] for candidate in keyframes.candidates]
-        seen_after = self._voxels_seen_after(keyframes.candidates)
+        picked = keyframes.candidates[: keyframes.num_picked]
+        sets = self._voxels.words[:, [candidate.column for candidate in picked]].T.copy()  # [K,W]
+        seen_after = count_bits(np.bitwise_or.accumulate(sets, axis=0).T)
         return Selection(
             frames=tuple(self._window[index].frame for index in sorted(positions)),
             indices=tuple(sorted(positions)),
             order=tuple(positions[: keyframes.num_picked]),
-            gains=tuple(np.diff(seen_after[: keyframes.num_picked], prepend=0).tolist()),
-            covered_voxels=seen_after[-1],
+            gains=tuple(np.diff(seen_after, prepend=0).tolist()),
+            voxels=keyframes.voxels,
             window_voxels=self._voxels.num_voxels,
             voxel_size=self._voxel_size,
+            world_frame_id=self._world[0] if self._world else "",
             window_frames=len(self._window),
             version=self._version,
             method=keyframes.method or self._config.method,

@@ -6,6 +6,8 @@ bit is free for another voxel. So the size follows what the window sees now, not
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -79,6 +81,11 @@ class VoxelWindow:
             self._bit_of_name = self._bit_of_name[is_seen]
             if 4 * self.num_voxels < len(self._frames_per_bit) > _FIRST_BITS:
                 self._halve_bits()
+
+    def names_in(self, columns: Sequence[int]) -> NDArray[np.int64]:
+        """List the voxels that any of some frames sees, ascending."""
+        flags = unpack_bits(np.bitwise_or.reduce(self._words[:, columns], axis=1))
+        return self._names[flags[self._bit_of_name]]
 
     def count_seen_once(self) -> NDArray[np.int64]:
         """Count for each column, int64 [R], the voxels that no other has: what the window would lose with its frame."""

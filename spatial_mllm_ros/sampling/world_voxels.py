@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spatial_mllm_ros.geometry.point_map import PointMap
 from spatial_mllm_ros.sampling.confidence import confidence_percentile, trusted_from
 
-__all__ = ["voxel_names"]
+__all__ = ["voxel_centres", "voxel_names"]
 
 _AXIS_BITS = 21
 _REACH = 1 << (_AXIS_BITS - 1)  # voxels from the origin, either way: 104 km for voxels of 0.1 m
@@ -38,10 +38,23 @@ def voxel_names(
     if not np.isfinite(confidence).all():
         confidence = np.nan_to_num(confidence, nan=0.0)
     trusted = trusted_from(confidence_percentile(confidence, percentile), min_confidence)
-    block = point_map.points[confidence >= trusted].T  # [3,M]
-    voxels = np.floor(block / np.float32(voxel_size))
-    is_near = (np.abs(voxels) < _REACH).all(axis=0)  # also drops NaN and Inf
-    if not is_near.all():
-        voxels = voxels[:, is_near]
-    x, y, z = voxels.astype(np.int64) + _REACH
+    points = point_map.points.reshape(-1, 3).take(np.flatnonzero(confidence >= trusted), axis=0)
+    voxels = np.floor(points / np.float32(voxel_size))
+    if not np.abs(voxels).max(initial=0) < _REACH:  # so written that NaN is not near
+        voxels = voxels[(np.abs(voxels) < _REACH).all(axis=1)]
+    x, y, z = voxels.astype(np.int64).T + _REACH
     return np.unique((x << 2 * _AXIS_BITS) | (y << _AXIS_BITS) | z)
+
+
+def voxel_centres(names: NDArray[np.int64], voxel_size: float) -> NDArray[np.float32]:
+    """Return the middle of each named voxel.
+
+    Args:
+        names: int64 [V], from `voxel_names`.
+        voxel_size: side of a voxel, as it was there.
+
+    Returns:
+        float32 [V,3], in the world frame and unit of the point maps.
+    """
+    axes = names[:, None] >> np.array([2 * _AXIS_BITS, _AXIS_BITS, 0])
+    return (((axes & (2 * _REACH - 1)) - _REACH + 0.5) * voxel_size).astype(np.float32)

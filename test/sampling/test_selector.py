@@ -285,3 +285,21 @@ def test_other_parameters_do_not_change_while_running():
 
     with pytest.raises(InputError, match="voxel_size_m cannot change"):
         selector.reconfigure(dataclasses.replace(selector.config, voxel_size_m=2.0))
+
+
+def test_the_covered_voxels_are_those_that_the_keyframes_see():
+    selection = selector_of({1, 2}, {2}, {-3, 5}, {5}).select()
+
+    assert selection.world_frame_id == "odom"
+    assert sorted(selection.voxel_centres[:, 0].tolist()) == [-2.5, 1.5, 2.5, 5.5]
+    assert selection.covered_voxels == 4
+
+
+def test_gains_of_a_kept_set_do_not_change():
+    selector = selector_of(range(10), range(8, 15), {1}, min_gain=0.5)
+    first = selector.select()
+    add_all(selector, [{3}, {4}], start_s=3)
+
+    later = selector.select()
+
+    assert (later.order, later.gains, later.version) == (first.order, (10, 5), first.version)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spatial_mllm_ros.geometry import PointMap
-from spatial_mllm_ros.sampling.world_voxels import voxel_names
+from spatial_mllm_ros.sampling.world_voxels import voxel_centres, voxel_names
 
 
 def point_map(points, confidence=None):
@@ -58,3 +58,12 @@ def test_a_map_without_pixels_has_no_voxels(shape):
     empty = PointMap(points=np.zeros((*shape, 3), np.float32), confidence=np.zeros(shape, np.float32), stamp_ns=0)
 
     assert voxel_names(empty, 0.1, percentile=50.0, min_confidence=0.1).tolist() == []
+
+
+def test_a_centre_lies_in_the_voxel_that_it_names():
+    points = np.random.default_rng(0).normal(0, 100, (200, 3))
+
+    centres = voxel_centres(np.array(names(points)), 0.5)
+
+    assert names(centres) == names(points)
+    np.testing.assert_array_equal(voxel_centres(np.array(names([[0.1, -0.1, 7.6]])), 0.5), [[0.25, -0.25, 7.75]])
