@@ -25,7 +25,7 @@ from spatial_mllm_ros.model.vggt import GEOMETRY_HEADS, VggtConfig
 __all__ = ["RANDOM_SMALL", "SMALL", "RandomSizes", "config_json", "write_random_checkpoint", "write_random_small"]
 
 RANDOM_SMALL = "random-small"
-_SMALL_SEED = 7
+_SMALL_SEED = 8  # among the first seeds, one whose answers are printable and vary
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -10,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spatial_mllm_ros.errors import InputError
+from spatial_mllm_ros.errors import CheckpointError, InputError
 from spatial_mllm_ros.model.config import ModelConfig
 from spatial_mllm_ros.model.generation import GenerationRule
 from spatial_mllm_ros.model.geometry import GeometryPrediction, predict_geometry
@@ -19,6 +21,10 @@ from spatial_mllm_ros.model.network import SpatialNetwork
 from spatial_mllm_ros.model.positions import grids_from, mrope_positions
 from spatial_mllm_ros.model.prefill import Prefill
 from spatial_mllm_ros.model.preprocessing import VisualInputs, visual_inputs
+from spatial_mllm_ros.model.prompt import ChatPrompt
+from spatial_mllm_ros.model.text_stream import TokenTextStream
+from spatial_mllm_ros.model.prompt import ChatPrompt
+from spatial_mllm_ros.model.text_stream import TokenTextStream
 from spatial_mllm_ros.model.tokenizer import Tokenizer
 
 __all__ = ["SpatialMLLM"]
@@ -58,10 +64,42 @@ class SpatialMLLM:
         """Dtype of the weights, the geometry heads apart, which are always float32."""
         return self.network.model.embed_tokens.weight.dtype
 
+    @functools.cached_property
+    def prompt(self) -> ChatPrompt:
+        """The checkpoint's chat prompt.
+
+        Raises:
+            CheckpointError: if the checkpoint has no tokenizer or chat template.
+        """
+        if self.tokenizer is None:
+            raise CheckpointError(f"{self.name} has no tokenizer.json, so it cannot be asked in words")
+        return ChatPrompt(self.tokenizer, merge=self.config.vision.spatial_merge_size)
+
+    def text_stream(self) -> TokenTextStream:
+        """Begin to turn generated tokens into text."""
+        return TokenTextStream(self.tokenizer)
+
     @property
     def has_geometry(self) -> bool:
         """True if loaded with the heads that `predict_geometry` needs."""
         return self.network.vggt.has_geometry
+
+    @functools.cached_property
+    def prompt(self) -> ChatPrompt:
+        """Builds prompts by the checkpoint's chat template.
+
+        Raises:
+            CheckpointError: if the checkpoint has no tokenizer, or its template is of no use.
+        """
+        return ChatPrompt(self._tokenizer(), merge=self.config.vision.spatial_merge_size)
+
+    def text_stream(self) -> TokenTextStream:
+        """Give a new decoder of tokens to text.
+
+        Raises:
+            CheckpointError: if the checkpoint has no tokenizer.
+        """
+        return TokenTextStream(self._tokenizer())
 
     def visual_inputs(self, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> VisualInputs:
         """Resize and normalise frames for both encoders, as `preprocessing.visual_inputs` says.
@@ -124,6 +162,27 @@ class SpatialMLLM:
         return self.network.connector(patches.to(self.device, self.dtype), grid)
 
     @torch.no_grad()
+    def embed(self, input_ids: Tensor, fused: Tensor | None = None) -> Tensor:
+        """Look tokens int64 [1,L] up and put fused embeddings [N/4,D] in place of the video tokens, giving [1,L,D].
+
+        Raises:
+            InputError: if a token is out of range or of an image, or video tokens and embeddings differ in number.
+        """
+        input_ids = input_ids.to(self.device)
+        if int(input_ids.min()) < 0 or int(input_ids.max()) >= self.config.text.vocab_size:
+            raise InputError(f"input_ids must lie in 0..{self.config.text.vocab_size - 1}")
+        if bool((input_ids == self.config.image_token_id).any()):
+            raise InputError("images in a prompt are not supported; give a video")
+        embeds = self.network.model.embed_tokens(input_ids)  # [1,L,D]
+        is_video = input_ids[0] == self.config.video_token_id
+        rows = 0 if fused is None else len(fused)
+        if int(is_video.sum()) != rows:
+            raise InputError(f"{int(is_video.sum())} video tokens in the prompt, but {rows} fused embeddings")
+        if fused is not None:
+            embeds[0, is_video] = fused.to(embeds.device, embeds.dtype)
+        return embeds
+
+    @torch.no_grad()
     def prefill(
         self,
         input_ids: Tensor,
@@ -151,6 +210,8 @@ class SpatialMLLM:
         if logits not in ("none", "last", "all"):
             raise InputError(f'logits must be "none", "last" or "all", not {logits!r}')
         input_ids = torch.as_tensor(input_ids).to(self.device)
+        if input_ids.ndim != 2 or input_ids.shape[1] == 0:
+            raise InputError(f"tokens are int64 [1,L] with L at least 1, not {list(input_ids.shape)}")
         grids = grids_from(grid_thw) if grid_thw is not None else []
         state = past or Prefill(KVCache(self.config.text.num_hidden_layers), self.device)
         positions = mrope_positions(
@@ -164,7 +225,7 @@ class SpatialMLLM:
             start=state.next_position,
         )
         mask = state.joined_mask(attention_mask, input_ids.shape[1])
-        embeds = self._embed(input_ids, fused)
+        embeds = self.embed(input_ids, fused)
         self._check_context(state.length + input_ids.shape[1])
         hidden = self.network.model(embeds, positions, state.cache, mask)
         state.record(input_ids, positions, mask, self._logits(hidden, logits))
@@ -215,19 +276,10 @@ class SpatialMLLM:
         """
         return predict_geometry(self.network.vggt, images, device=self.device, dtype=self.dtype)
 
-    def _embed(self, input_ids: Tensor, fused: Tensor | None) -> Tensor:
-        if int(input_ids.min()) < 0 or int(input_ids.max()) >= self.config.text.vocab_size:
-            raise InputError(f"input_ids must lie in 0..{self.config.text.vocab_size - 1}")
-        if bool((input_ids == self.config.image_token_id).any()):
-            raise InputError("images in a prompt are not supported; give a video")
-        embeds = self.network.model.embed_tokens(input_ids)  # [1,L,D]
-        is_video = input_ids[0] == self.config.video_token_id
-        rows = 0 if fused is None else len(fused)
-        if int(is_video.sum()) != rows:
-            raise InputError(f"{int(is_video.sum())} video tokens in the prompt, but {rows} fused embeddings")
-        if fused is not None:
-            embeds[0, is_video] = fused.to(embeds.device, embeds.dtype)
-        return embeds
+    def _tokenizer(self) -> Tokenizer:
+        if self.tokenizer is None:
+            raise CheckpointError(f"{self.name}: has no tokenizer.json, so it can be run on tokens only, not on text")
+        return self.tokenizer
 
     def _logits(self, hidden: Tensor, which: str) -> Tensor | None:
         if which == "none":

@@ -94,14 +94,14 @@ _NAMES: dict[tuple[str, str], str] = {
 }
 _GROUP_ALIASES = {"dinov2": "dino", "patch_embed": "dino", "depth_head": "dpt_head", "point_head": "dpt_head"}
 _GROUPS = {group for group, _ in _NAMES if group}
-_WRAPPERS = ("vggt", "tiny", "common")  # a level that only wraps the rest, as in the fixtures' files
 _FIELDS = {field.name for field in dataclasses.fields(VggtConfig)}
 
 
 def sizes_from(description: Mapping[str, Any]) -> dict[str, Any]:
     """Read sizes given under any of the names in use, nested by part or flat, as fields of `VggtConfig`.
 
-    `depth=4`, `dino_heads=2`, `dinov2={"num_heads": 2}`, `aggregator={"depth": 4}` and `vggt={...}` all work.
+    `depth=4`, `dino_heads=2`, `dinov2={"num_heads": 2}`, `aggregator={"depth": 4}` and `vggt={...}` all work. Entries
+    "full_size" (another model's), those that begin with "_" and constants in "common" are passed over.
 
     Raises:
         InputError: for a name that is neither a field of `VggtConfig` nor one of the known ones.
@@ -113,18 +113,20 @@ def sizes_from(description: Mapping[str, Any]) -> dict[str, Any]:
             sizes[name] = tuple(value) if isinstance(value, (list, tuple)) else value
         elif ("", name) in _NAMES:
             sizes[_NAMES["", name]] = value
-        elif name in _WRAPPERS and isinstance(value, Mapping):
-            sizes.update(sizes_from(value) if name != "common" else _known_only(value))
         elif group in _GROUPS and isinstance(value, Mapping):
             sizes.update(_sizes_of_group(group, value))
+        elif name == "common" and isinstance(value, Mapping):
+            flat = {key: one for key, one in value.items() if key in _FIELDS or ("", key) in _NAMES}
+            sizes.update(sizes_from(flat))
+        elif isinstance(value, Mapping) and name != "full_size" and any(map(_is_size, value)):
+            sizes.update(sizes_from(value))  # a level that only wraps the rest
         elif name != "full_size" and not name.startswith("_"):
             raise InputError(f"{name!r} is not a size of VGGT; known are {', '.join(sorted(_FIELDS))}")
     return sizes
 
 
-def _known_only(constants: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what is a size among the constants that every checkpoint shares."""
-    return sizes_from({name: value for name, value in constants.items() if name in _FIELDS or ("", name) in _NAMES})
+def _is_size(name: str) -> bool:
+    return name in _FIELDS or ("", name) in _NAMES or _GROUP_ALIASES.get(name, name) in _GROUPS
 
 
 def _sizes_of_group(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
