@@ -20,6 +20,8 @@ from spatial_mllm_ros.reasoning.stage_clock import StageClock, StageStatistics
 from spatial_mllm_ros.reasoning.stream import AnswerStream
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from spatial_mllm_ros.model import SpatialMLLM
 
 __all__ = ["AnswerWorker", "Question"]
@@ -34,12 +36,14 @@ class Question:
 
     Attributes:
         stream: where its answer goes.
+        ids: its tokens, int64 [1,L], from behind the visual prefix to the opening of the answer.
         asked_at: monotonic time of asking, s.
         deadline: monotonic time by which it must have ended, s.
         not_before: monotonic time at which the keyframes must last have been the right ones, s; -inf: any time.
     """
 
     stream: AnswerStream
+    ids: Tensor
     asked_at: float
     deadline: float
     not_before: float
@@ -145,11 +149,10 @@ class AnswerWorker:
         stream, model, config = question.stream, self._model, self._config
         details = self._details(prefix, clock)
         stream.enter("prefill")
-        question_ids = model.prompt.question_ids(stream.question)
-        state = model.prefill(question_ids, past=prefix.prefill)
+        state = model.prefill(question.ids, past=prefix.prefill)
         clock.lap("prefill")
         stream.enter("answering")
-        text = model.prompt.text_stream()
+        text = model.text_stream()
         num_tokens = 0
         tokens = model.generate(
             state,
@@ -166,7 +169,7 @@ class AnswerWorker:
             self._end_waiting()
             if self._end_if_due(question, **details, stage_times=clock.finish()):
                 return
-        stream.say(text.finish(), num_tokens)
+        stream.say(text.flush(), num_tokens)
         clock.lap("decode")
         times = clock.finish()
         self.statistics.add(times)
@@ -190,7 +193,7 @@ class AnswerWorker:
         return {
             "meaningful": self._model.is_trained,
             "keyframe_stamps_ns": tuple(frame.stamp_ns for frame in selection.frames),
-            "frame_id": next((frame.world_frame_id for frame in selection.frames if frame.world_frame_id), ""),
+            "frame_id": selection.world_frame_id,
             "coverage": selection.coverage if selection.window_voxels else float("nan"),
             "model": self._model.name,
             "backend": self._backend,

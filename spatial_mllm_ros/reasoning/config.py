@@ -13,7 +13,7 @@ __all__ = ["ReasonerConfig"]
 class ReasonerConfig:
     """How questions are queued and answered, and how often the visual prefix is renewed."""
 
-    queue_size: int = param(8, "Questions that may wait; further ones are answered BUSY", ge=1, le=1024)
+    queue_size: int = param(8, "Questions that may wait; further ones are answered BUSY", ge=1, le=64)
     timeout_s: float = param(30.0, "Time for a question that brings no deadline of its own, s", ge=0.1, le=3600.0)
     max_question_chars: int = param(1000, "Longest question, characters", ge=1, le=20000)
     max_new_tokens: int = param(128, "Longest answer, tokens", ge=1, le=4096)
@@ -22,8 +22,6 @@ class ReasonerConfig:
     repetition_penalty: float = param(1.0, "Above 1, tokens already said become less likely", ge=1.0, le=2.0)
     min_refresh_s: float = param(1.0, "Least time between two encodings of keyframes, s", ge=0.0, le=600.0)
     max_duty: float = param(0.5, "Largest share of time spent encoding keyframes in the background", ge=0.05, le=1.0)
-    frame_queue: int = param(32, "Frames that may wait for the window; the oldest is dropped first", ge=1, le=512)
-    frame_queue_bytes: int = param(256 << 20, "Bytes of frames that may wait for the window", ge=1 << 20, le=16 << 30)
     pair_cache_bytes: int = param(256 << 20, "Bytes of 2D embeddings kept for frame pairs", ge=0, le=16 << 30)
 
     def __post_init__(self) -> None:

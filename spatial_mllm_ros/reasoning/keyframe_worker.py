@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from spatial_mllm_ros.frames import Frame, FrameBuffer
+from spatial_mllm_ros.frames import BufferConfig, Frame, FrameBuffer
 from spatial_mllm_ros.reasoning.config import ReasonerConfig
 from spatial_mllm_ros.reasoning.prefix import PrefixSlots, VisualPrefix
-from spatial_mllm_ros.sampling import KeyframeSelector, Selection
+from spatial_mllm_ros.sampling import KeyframeSelector, Selection, SelectorConfig
 
 if TYPE_CHECKING:
     from spatial_mllm_ros.geometry import PointMapProvider
@@ -36,6 +36,7 @@ class KeyframeWorker:
         encode: `(selection, is_wanted) -> VisualPrefix or None`.
         slots: where finished prefixes are published.
         config: limits.
+        buffer: bounds of the frames that wait for the window.
         on_selection: called from the window thread with every new keyframe set.
     """
 
@@ -46,9 +47,10 @@ class KeyframeWorker:
         encode: Callable[[Selection, Callable[[], bool]], VisualPrefix | None],
         slots: PrefixSlots,
         config: ReasonerConfig,
+        buffer: BufferConfig,
         on_selection: Callable[[Selection], object] | None = None,
     ) -> None:
-        self.frames = FrameBuffer(config.frame_queue, config.frame_queue_bytes)
+        self.frames = FrameBuffer(buffer.max_frames, buffer.max_bytes)
         self.last_error = ""
         self.num_built = 0
         self.num_abandoned = 0
@@ -61,6 +63,7 @@ class KeyframeWorker:
         self._clear_asked = False
         self._is_hurried = False
         self._is_closed = False
+        self._new_config: SelectorConfig | None = None
         self._threads = [
             threading.Thread(target=self._keep_window, name="spatial_mllm window", daemon=True),
             threading.Thread(target=self._keep_prefix, name="spatial_mllm encode", daemon=True),
@@ -87,6 +90,11 @@ class KeyframeWorker:
         with self._changed:
             self._is_hurried = True
             self._changed.notify_all()
+
+    def reconfigure(self, config: SelectorConfig) -> None:
+        """Hand the selector new live parameters before its next frame."""
+        with self._changed:
+            self._new_config = config
 
     def clear(self) -> None:
         """Forget all frames, keyframes and prefixes, as after a jump back in time."""
@@ -116,9 +124,14 @@ class KeyframeWorker:
                     return
                 frames, epoch = self.frames.drain(), self._epoch
                 must_clear, self._clear_asked = self._clear_asked, False
+                new_config, self._new_config = self._new_config, None
             try:
+                if new_config is not None:
+                    self._selector.reconfigure(new_config)
                 if must_clear:
                     self._selector.clear()
+                    if self._provider is not None:
+                        self._provider.clear()
                 if frames:
                     self._take(frames, epoch)
             except Exception as error:  # the edge of a thread: report, and go on with the next frames

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spatial_mllm_ros.frames import Frame
+from spatial_mllm_ros.errors import InputError
+from spatial_mllm_ros.frames import BufferConfig, Frame
 from spatial_mllm_ros.reasoning.answer import AnswerStatus
 from spatial_mllm_ros.reasoning.answer_worker import AnswerWorker, Question
 from spatial_mllm_ros.reasoning.config import ReasonerConfig
@@ -20,7 +21,7 @@ from spatial_mllm_ros.reasoning.keyframe_worker import KeyframeWorker
 from spatial_mllm_ros.reasoning.pair_cache import PairCache
 from spatial_mllm_ros.reasoning.prefix import PrefixSlots, VisualPrefix, build_prefix
 from spatial_mllm_ros.reasoning.stream import AnswerStream
-from spatial_mllm_ros.sampling import KeyframeSelector, Selection
+from spatial_mllm_ros.sampling import KeyframeSelector, Selection, SelectorConfig
 
 if TYPE_CHECKING:
     from spatial_mllm_ros.geometry import PointMapProvider
@@ -71,6 +72,7 @@ class Reasoner:
         selector: chooses the keyframes; belongs to the reasoner from now on.
         provider: gives point maps for frames; None if there is no geometry.
         config: limits.
+        buffer: bounds of the frames that wait for the window.
         backend: what runs the encoders, for the answers.
         on_selection: called from a background thread with every new keyframe set.
     """
@@ -82,6 +84,7 @@ class Reasoner:
         provider: PointMapProvider | None = None,
         config: ReasonerConfig | None = None,
         *,
+        buffer: BufferConfig | None = None,
         backend: str = "torch",
         on_selection: Callable[[Selection], object] | None = None,
     ) -> None:
@@ -89,10 +92,17 @@ class Reasoner:
         self._model = model
         self._slots = PrefixSlots()
         self._pair_cache = PairCache(self._config.pair_cache_bytes)
-        self._keyframes = KeyframeWorker(selector, provider, self._encode, self._slots, self._config, on_selection)
+        self._keyframes = KeyframeWorker(
+            selector, provider, self._encode, self._slots, self._config, buffer or BufferConfig(), on_selection
+        )
         self._answers = AnswerWorker(model, self._slots, self._config, backend)
         self._keyframes.start()
         self._answers.start()
+
+    @property
+    def model(self) -> SpatialMLLM:
+        """The network."""
+        return self._model
 
     @property
     def keyframes(self) -> Selection | None:
@@ -130,16 +140,22 @@ class Reasoner:
         """
         now = time.monotonic()
         stream = AnswerStream(query_id or uuid.uuid4().hex, question)
-        problem = self._problem_with(question, timeout_s, max_staleness_s)
-        if problem:
-            self._answers.end(stream, AnswerStatus.INVALID_QUESTION, problem)
+        try:
+            self._check(question, timeout_s, max_staleness_s)
+            ids = self._model.prompt.question_ids(question)
+        except InputError as error:
+            self._answers.end(stream, AnswerStatus.INVALID_QUESTION, str(error))
             return stream
         not_before = now - max_staleness_s if max_staleness_s else float("-inf")
         if self._slots.current_at < not_before:
             self._keyframes.hurry()
         deadline = now + (timeout_s or self._config.timeout_s)
-        self._answers.put(Question(stream=stream, asked_at=now, deadline=deadline, not_before=not_before))
+        self._answers.put(Question(stream=stream, ids=ids, asked_at=now, deadline=deadline, not_before=not_before))
         return stream
+
+    def reconfigure_selection(self, config: SelectorConfig) -> None:
+        """Take over the live parameters of the keyframe selector, from the next frame on."""
+        self._keyframes.reconfigure(config)
 
     def clear(self) -> None:
         """Forget all frames and keyframes, as after a jump back in time; an answer under way is finished."""
@@ -181,12 +197,12 @@ class Reasoner:
     def _encode(self, selection: Selection, is_wanted: Callable[[], bool]) -> VisualPrefix | None:
         return build_prefix(self._model, selection, is_wanted=is_wanted, pair_cache=self._pair_cache)
 
-    def _problem_with(self, question: str, timeout_s: float | None, max_staleness_s: float | None) -> str:
+    def _check(self, question: str, timeout_s: float | None, max_staleness_s: float | None) -> None:
         if not question.strip():
-            return "the question is empty"
-        if len(question) > self._config.max_question_chars:
-            return f"the question has {len(question)} characters; at most {self._config.max_question_chars} are allowed"
+            raise InputError("the question is empty")
+        longest = self._config.max_question_chars
+        if len(question) > longest:
+            raise InputError(f"the question has {len(question)} characters; at most {longest} are allowed")
         for name, value in (("timeout", timeout_s), ("max_staleness", max_staleness_s)):
             if value is not None and not 0 <= value < float("inf"):  # NaN fails too
-                return f"{name} must be a number of seconds, at least 0, not {value}"
-        return ""
+                raise InputError(f"{name} must be a number of seconds, at least 0, not {value}")

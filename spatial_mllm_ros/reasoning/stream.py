@@ -74,6 +74,11 @@ class AnswerStream:
         with self._changed:
             return "".join(self._pieces[piece:]), len(self._pieces)
 
+    def wait_for_change(self, piece: int, stage: str, timeout_s: float) -> None:
+        """Wait for more than `piece` pieces or another stage than `stage`, at most `timeout_s` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._pieces) > piece or self._stage != stage, timeout_s)
+
     def add_listener(self, listener: Callable[[AnswerStream], object]) -> None:
         """Call `listener(self)` after every change of stage, piece and at the end; at once if it has already ended.
 
@@ -102,6 +107,7 @@ class AnswerStream:
         """Say what is being done now."""
         with self._changed:
             self._stage = stage
+            self._changed.notify_all()
         self._notify()
 
     def say(self, text: str, num_tokens: int) -> None:

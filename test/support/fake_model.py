@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+from spatial_mllm_ros.errors import InputError
+
 
 @dataclass
 class FakeInputs:
@@ -37,15 +39,16 @@ class FakePrompt:
         return [-1]
 
     def question_ids(self, question):
+        if "<|im_end|>" in question:
+            raise InputError("the question contains the special token <|im_end|>")
         return [ord(letter) for letter in question]
 
-    def text_stream(self):
-        return self
 
+class FakeTextStream:
     def push(self, token):
         return chr(token)
 
-    def finish(self):
+    def flush(self):
         return ""
 
 
@@ -67,6 +70,9 @@ class FakeModel:
         self.num_encoded = 0
         self.spoken = 0
         self.encoding = threading.Event()
+
+    def text_stream(self):
+        return FakeTextStream()
 
     def visual_inputs(self, images):
         brightness = torch.tensor([float(image.mean()) for image in images])
