@@ -15,6 +15,7 @@ if [ -f "$_root/install/local_setup.bash" ]; then
   if [ -n "$_nounset" ]; then set -u; fi
   export PATH="$_root/install/spatial_mllm_ros/lib/spatial_mllm_ros:$PATH"
 fi
+export PYTHONPATH="$_root${PYTHONPATH:+:$PYTHONPATH}"  # the modules of this checkout; interfaces come from install/
 # Fast DDS' default transports lose most camera images between processes (see README, Troubleshooting).
 export FASTDDS_BUILTIN_TRANSPORTS="${FASTDDS_BUILTIN_TRANSPORTS:-LARGE_DATA}"
 unset _root _nounset

@@ -83,6 +83,17 @@ class FrameGate:
         self._tally.add(reason or "accepted")
         return reason is None
 
+    def would_be_too_soon(self, stamp_ns: int) -> bool:
+        """Tell whether a frame of this stamp would be refused for its rate alone; changes and counts nothing.
+
+        Lets a camera callback skip the decoding of frames that cannot pass.
+        """
+        if self._due_ns is None or self.config.max_rate_hz == 0 or self._newest_ns is None:
+            return False
+        if self._newest_ns - stamp_ns > TIME_JUMP_NS:
+            return False
+        return stamp_ns < self._due_ns - int(_JITTER * 1e9 / self.config.max_rate_hz)
+
     def reset(self) -> None:
         """Forget the frames seen so far; the counts stay."""
         self._newest_ns: int | None = None  # of all frames
@@ -108,10 +119,8 @@ class FrameGate:
         if self._newest_ns is not None and frame.stamp_ns < self._newest_ns:
             return "out_of_order", None
         self._newest_ns = frame.stamp_ns
-        if self._due_ns is not None and config.max_rate_hz > 0:
-            slack_ns = int(_JITTER * 1e9 / config.max_rate_hz)
-            if frame.stamp_ns < self._due_ns - slack_ns:
-                return "too_soon", None
+        if self.would_be_too_soon(frame.stamp_ns):
+            return "too_soon", None
         if config.min_sharpness == 0 and config.min_motion == 0:
             return None, None
         small = small_grey(frame.image)

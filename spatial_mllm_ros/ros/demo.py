@@ -1,0 +1,213 @@
+"""`make demo`: a bag is played into the node, and a client in another process asks it.
+
+Starts node and player as processes of their own, asks three questions over the service and one over the action while
+the camera plays, and prints what came back and what it cost. Exits 0 only if every question was answered and at least
+95 % of the played colour frames reached the node.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from spatial_mllm_ros.errors import InputError
+
+__all__ = ["main"]
+
+ROOT = Path(__file__).resolve().parents[2]
+COLOUR = "/camera/color/image_raw/compressed"
+REMAP = {
+    "~/image/compressed": COLOUR,
+    "~/camera_info": "/camera/color/camera_info",
+    "~/depth": "/camera/aligned_depth_to_color/image_raw",
+    "~/odometry": "/odom",
+}
+QUESTIONS = (
+    "How many chairs are in this room?",
+    "What is the size of this room, in square metres?",
+    "Which object is closest to the table?",
+)
+LEAST_RECEIVED = 0.95
+LONGEST_START_S = 120.0
+
+
+class DemoError(Exception):
+    """The demo could not be carried through; the message says where it stopped."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the demo; return 0 if every question was answered and the camera arrived."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bag", type=Path, default=ROOT / "test" / "data" / "sample_bag", help="the bag to play")
+    parser.add_argument("--checkpoint", default="random-small", help="the model that answers")
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "demo", help="where logs and answers.json go")
+    parser.add_argument("--question", action="append", dest="questions", help="ask this instead (may be given often)")
+    args = parser.parse_args(argv)
+    console = Console(width=max(Console().width, 100))
+    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        return _run(args, console)
+    except (DemoError, InputError) as error:
+        console.print(f"[bold red]demo failed:[/] {error}", highlight=False)
+        return 1
+
+
+def _run(args: argparse.Namespace, console: Console) -> int:
+    if not args.bag.exists():
+        raise DemoError(f"there is no bag {args.bag}")
+    environment = dict(os.environ)
+    environment.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 100)))
+    environment.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA")
+    with _Process("node", _node_command(args.checkpoint), args.out, environment) as node:
+        console.print(f"[bold]1.[/] the node starts (log: {node.log})")
+        node.wait_for_text("watching", LONGEST_START_S)
+        player_command = ["play_bag", args.bag, "--wait-for-subscribers", "30"]
+        with _Process("player", player_command, args.out, environment) as player:
+            console.print(f"[bold]2.[/] the bag {args.bag.name} plays into it at the camera's own rate")
+            answers = [_ask(question, environment, node) for question in args.questions or QUESTIONS]
+            answers.append(_ask((args.questions or QUESTIONS)[0], environment, node, stream=True))
+            console.print("[bold]3.[/] a client in another process asks: three times the service, once the action")
+            _print_answers(console, answers)
+            player.wait(LONGEST_START_S)
+        received = _wait_for_counts(environment, node)
+    played = _played(player.text(), COLOUR)
+    return _sum_up(console, args, answers, played, received)
+
+
+def _node_command(checkpoint: str) -> list[str]:
+    remaps = [word for old, new in REMAP.items() for word in ("-r", f"{old}:={new}")]
+    parameters = ["-p", "image_transport:=compressed", "-p", f"model.checkpoint:={checkpoint}"]
+    return ["node", "--ros-args", *remaps, *parameters]
+
+
+def _ask(question: str, environment: dict, node: _Process, *, stream: bool = False) -> dict[str, Any]:
+    command = [sys.executable, "-m", "spatial_mllm_ros.ros.ask", question, "--json", "--timeout", "60"]
+    done = subprocess.run(
+        command + (["--stream"] if stream else []), env=environment, capture_output=True, text=True, timeout=180
+    )
+    if not done.stdout.strip():
+        raise DemoError(f"asking {question!r} gave nothing: {done.stderr.strip()}; the node's log ends:\n{node.tail()}")
+    return {"door": "action" if stream else "service", **json.loads(done.stdout.splitlines()[-1])}
+
+
+def _wait_for_counts(environment: dict, node: _Process) -> int:
+    """Return how many colour frames the node says it received, once that number stands still."""
+    command = [sys.executable, "-m", "spatial_mllm_ros.ros.camera_counts"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        raise DemoError(f"the node's diagnostics did not come: {done.stderr.strip()}; its log ends:\n{node.tail()}")
+    return int(done.stdout)
+
+
+def _played(text: str, topic: str) -> int:
+    found = re.search(rf"{re.escape(topic)} (\d+)", text)
+    if not found:
+        raise DemoError(f"the player published nothing on {topic}:\n{text}")
+    return int(found[1])
+
+
+def _print_answers(console: Console, answers: list[dict[str, Any]]) -> None:
+    for answer in answers:
+        table = Table(show_header=False, box=None, padding=(0, 1), pad_edge=True)
+        table.add_row("question", answer["question"], style="bold")
+        table.add_row("answer", json.dumps(answer["answer"], ensure_ascii=False))
+        table.add_row("status", f"{answer['status']} {answer['message']}".strip() + f" (over the {answer['door']})")
+        stamps = answer["keyframe_stamps_s"]
+        if stamps:
+            since = ", ".join(f"{stamp - stamps[0]:.1f}" for stamp in stamps)
+            table.add_row("keyframes", f"{len(stamps)} from {stamps[0]:.2f} s, at + {since} s")
+        coverage = answer["coverage"]
+        known = isinstance(coverage, float) and not math.isnan(coverage)
+        table.add_row("coverage", f"{coverage:.0%} of the space in the window" if known else "unknown: no geometry")
+        times = answer["stage_times_s"]
+        now = [f"{stage} {1e3 * s:.0f}" for stage, s in times.items() if not stage.startswith("prefix_")]
+        before = [f"{stage[7:]} {1e3 * s:.0f}" for stage, s in times.items() if stage.startswith("prefix_")]
+        table.add_row("time, ms", ", ".join(now))
+        table.add_row("before, ms", ", ".join(before))
+        console.print(table, highlight=False)
+        console.print()
+
+
+def _sum_up(console: Console, args: argparse.Namespace, answers: list[dict], played: int, received: int) -> int:
+    report = {"answers": answers, "colour_frames_played": played, "colour_frames_received": received}
+    path = args.out / "answers.json"
+    path.write_text(json.dumps(report, indent=2))
+    share = received / played
+    console.print(f"[bold]4.[/] colour frames played {played}, received by the node {received} ({share:.1%})")
+    if not all(answer["meaningful"] for answer in answers):
+        console.print(
+            "[bold yellow]The model that answered has random weights: its words mean nothing. "
+            "The path they took is real.[/]"
+        )
+    failed = [answer for answer in answers if answer["status"] != "OK"]
+    if failed:
+        raise DemoError(f"{len(failed)} of {len(answers)} questions were not answered; see {path}")
+    if share < LEAST_RECEIVED:
+        raise DemoError(f"only {share:.1%} of the colour frames reached the node, at least {LEAST_RECEIVED:.0%} should")
+    console.print(f"Everything about the answers is in {path}")
+    return 0
+
+
+class _Process:
+    """A program of this package, as a process with its output in a log file; stopped at the end of a `with`."""
+
+    def __init__(self, name: str, command: list[object], folder: Path, environment: dict) -> None:
+        self.log = folder / f"{name}.log"
+        self._name = name
+        module, *arguments = map(str, command)
+        with open(self.log, "w") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-u", "-m", f"spatial_mllm_ros.ros.{module}", *arguments],
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def tail(self) -> str:
+        return "\n".join(self.text().splitlines()[-20:])
+
+    def wait_for_text(self, text: str, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while text not in self.text():
+            if self._process.poll() is not None:
+                raise DemoError(f"the {self._name} ended with status {self._process.returncode}:\n{self.tail()}")
+            if time.monotonic() > deadline:
+                raise DemoError(f"the {self._name} did not say {text!r} within {timeout_s:.0f} s:\n{self.tail()}")
+            time.sleep(0.1)
+
+    def wait(self, timeout_s: float) -> None:
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise DemoError(f"the {self._name} did not end within {timeout_s:.0f} s:\n{self.tail()}") from None
+
+    def __enter__(self) -> _Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(15)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""Pick where the network runs, and with which numbers."""
+
+from __future__ import annotations
+
+import torch
+
+from spatial_mllm_ros.errors import InputError
+
+__all__ = ["pick_device", "pick_dtype"]
+
+
+def pick_device(wanted: str) -> str:
+    """Resolve "auto" to "cuda" if a CUDA GPU can be used, else "cpu".
+
+    Raises:
+        InputError: if a device is asked for that is not there or not known.
+    """
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise InputError(f'device must be "auto", "cpu", "cuda" or "cuda:N", not {wanted!r}') from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"device {wanted} is not there; `spatial-mllm doctor` says what is, and cpu always is")
+    return wanted
+
+
+def pick_dtype(wanted: str, device: str) -> str:
+    """Resolve "auto" to "bfloat16" on a GPU (float16 overflows in the vision tower) and "float32" on a CPU."""
+    if wanted != "auto":
+        return wanted
+    return "float32" if device.startswith("cpu") else "bfloat16"
