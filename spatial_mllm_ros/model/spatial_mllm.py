@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import functools
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -21,8 +20,6 @@ from spatial_mllm_ros.model.network import SpatialNetwork
 from spatial_mllm_ros.model.positions import grids_from, mrope_positions
 from spatial_mllm_ros.model.prefill import Prefill
 from spatial_mllm_ros.model.preprocessing import VisualInputs, visual_inputs
-from spatial_mllm_ros.model.prompt import ChatPrompt
-from spatial_mllm_ros.model.text_stream import TokenTextStream
 from spatial_mllm_ros.model.prompt import ChatPrompt
 from spatial_mllm_ros.model.text_stream import TokenTextStream
 from spatial_mllm_ros.model.tokenizer import Tokenizer
@@ -63,21 +60,6 @@ class SpatialMLLM:
     def dtype(self) -> torch.dtype:
         """Dtype of the weights, the geometry heads apart, which are always float32."""
         return self.network.model.embed_tokens.weight.dtype
-
-    @functools.cached_property
-    def prompt(self) -> ChatPrompt:
-        """The checkpoint's chat prompt.
-
-        Raises:
-            CheckpointError: if the checkpoint has no tokenizer or chat template.
-        """
-        if self.tokenizer is None:
-            raise CheckpointError(f"{self.name} has no tokenizer.json, so it cannot be asked in words")
-        return ChatPrompt(self.tokenizer, merge=self.config.vision.spatial_merge_size)
-
-    def text_stream(self) -> TokenTextStream:
-        """Begin to turn generated tokens into text."""
-        return TokenTextStream(self.tokenizer)
 
     @property
     def has_geometry(self) -> bool:
@@ -130,16 +112,28 @@ class SpatialMLLM:
         return torch.cat(parts)
 
     @torch.no_grad()
-    def encode_spatial(self, video: Tensor) -> Tensor:
-        """Run the spatial encoder: frames [T,3,H,W] in [0, 1] to tokens [T,5+P,2C] of the layer that is fused.
-
-        Camera token and four registers come first, then P = H/14 * W/14 patches in rows.
+    def encode_frames(self, video: Tensor) -> Tensor:
+        """Run the spatial encoder's first part (DINOv2), which sees each frame alone: [T,3,H,W] in [0, 1] to [T,P,C].
 
         Raises:
             InputError: if the shape is another.
         """
+        return self.network.vggt.aggregator.encode_frames(torch.as_tensor(video).to(self.device, self.dtype))
+
+    @torch.no_grad()
+    def encode_spatial(self, video: Tensor, frame_tokens: Tensor | None = None) -> Tensor:
+        """Run the spatial encoder: frames [T,3,H,W] in [0, 1] to tokens [T,5+P,2C] of the layer that is fused.
+
+        Camera token and four registers come first, then P = H/14 * W/14 patches in rows.
+
+        Args:
+            frame_tokens: [T,P,C], what `encode_frames` gave for these frames; None runs it.
+
+        Raises:
+            InputError: if a shape is another.
+        """
         video = torch.as_tensor(video).to(self.device, self.dtype)
-        return self.network.vggt.aggregator(video, (self.config.spatial_layer,))[0]
+        return self.network.vggt.aggregator(video, (self.config.spatial_layer,), frame_tokens)[0]
 
     @torch.no_grad()
     def fuse(self, visual_embeds: Tensor, spatial_tokens: Tensor, grid_thw: Sequence[int] | Tensor) -> Tensor:

@@ -40,12 +40,15 @@ class Aggregator(nn.Module):
             for _ in range(2)
         )
 
-    def forward(self, video: Tensor, layers: Sequence[int] = (-1,)) -> list[Tensor]:
+    def forward(
+        self, video: Tensor, layers: Sequence[int] = (-1,), frame_tokens: Tensor | None = None
+    ) -> list[Tensor]:
         """Encode frames.
 
         Args:
             video: [T,3,H,W], RGB in [0, 1], in the model's dtype; H and W multiples of the patch size.
             layers: which layers' outputs to give; layers behind the last of them are not run.
+            frame_tokens: [T,P,C], what `encode_frames` gave for these frames; None runs it.
 
         Returns:
             for each of `layers`, [T,5+P,2C]: camera token, registers, then patches in rows; the first C channels are
@@ -55,7 +58,7 @@ class Aggregator(nn.Module):
             InputError: if the video's shape or a layer is not one of those above.
         """
         wanted = [self._layer_index(layer) for layer in layers]
-        x = self.embed(video)
+        x = self.embed(video, frame_tokens)
         tables = self.rope_tables(video)
         outputs: dict[int, Tensor] = {}
         for index in range(max(wanted) + 1):
@@ -65,15 +68,15 @@ class Aggregator(nn.Module):
                 outputs[index] = torch.cat([frame, x], dim=-1)
         return [outputs[index] for index in wanted]
 
-    def embed(self, video: Tensor) -> Tensor:
-        """Normalise frames [T,3,H,W] and give their tokens [T,5+P,C] before the first alternating block."""
-        patch_size = self.config.patch_size
-        if video.ndim != 4 or video.shape[1] != 3 or video.shape[0] == 0:
-            raise InputError(f"VGGT takes frames [T,3,H,W], not {list(video.shape)}")
-        if video.shape[2] % patch_size or video.shape[3] % patch_size:
-            raise InputError(f"VGGT takes sides that are multiples of {patch_size}, not {list(video.shape[2:])}")
+    def encode_frames(self, video: Tensor) -> Tensor:
+        """Give DINOv2's tokens [T,P,C] of frames [T,3,H,W]; those of a frame depend on that frame alone."""
+        self._check_video(video)
         mean, std = (video.new_tensor(values)[:, None, None] for values in (_MEAN, _STD))
-        patches = self.patch_embed((video - mean) / std)  # [T,P,C]
+        return self.patch_embed((video - mean) / std)
+
+    def embed(self, video: Tensor, frame_tokens: Tensor | None = None) -> Tensor:
+        """Give the tokens [T,5+P,C] of frames [T,3,H,W] before the first alternating block."""
+        patches = self.encode_frames(video) if frame_tokens is None else self._checked(frame_tokens, video)
         special = torch.cat([self.camera_token, self.register_token], dim=2)[0]  # [2,5,C]: first frame, other frames
         kind = torch.ones_like(patches[:, 0, 0], dtype=torch.int64).cumsum(0).clamp(max=2) - 1  # 0, 1, 1, ...
         return torch.cat([special[kind], patches], dim=1)
@@ -90,6 +93,21 @@ class Aggregator(nn.Module):
             dtype=video.dtype,
             device=video.device,
         )
+
+    def _check_video(self, video: Tensor) -> None:
+        patch_size = self.config.patch_size
+        if video.ndim != 4 or video.shape[1] != 3 or video.shape[0] == 0:
+            raise InputError(f"VGGT takes frames [T,3,H,W], not {list(video.shape)}")
+        if video.shape[2] % patch_size or video.shape[3] % patch_size:
+            raise InputError(f"VGGT takes sides that are multiples of {patch_size}, not {list(video.shape[2:])}")
+
+    def _checked(self, frame_tokens: Tensor, video: Tensor) -> Tensor:
+        self._check_video(video)
+        num_patches = video.shape[2] * video.shape[3] // self.config.patch_size**2
+        due = [len(video), num_patches, self.config.embed_dim]
+        if list(frame_tokens.shape) != due:
+            raise InputError(f"frame tokens {list(frame_tokens.shape)} are not those of the video: {due} are due")
+        return frame_tokens.to(video.device, video.dtype)
 
     def _layer_index(self, layer: int) -> int:
         index = layer + self.config.depth if layer < 0 else layer
