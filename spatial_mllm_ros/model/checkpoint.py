@@ -1,4 +1,4 @@
-"""Checkpoint files on disk: which tensors there are, in which file, and reading them one by one.
+"""Checkpoint folders: finding one, and listing which tensors there are in which file.
 
 Only safetensors; nothing that runs code when it is opened. Each fault is one `CheckpointError` that names the file.
 """
@@ -7,30 +7,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from torch import Tensor
-
 from spatial_mllm_ros.errors import CheckpointError, DependencyError
+from spatial_mllm_ros.model.safetensors_file import StoredTensor, read_header
 
-__all__ = ["Checkpoint", "StoredTensor", "find_checkpoint", "open_checkpoint", "read_json"]
+__all__ = ["Checkpoint", "find_checkpoint", "open_checkpoint", "read_json"]
 
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _HUB_FILES = ["*.json", "*.jinja", "*.safetensors", "merges.txt"]  # data only; no code is fetched
-
-
-@dataclass(frozen=True)
-class StoredTensor:
-    """Where a tensor is, and its shape."""
-
-    file: Path
-    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -47,23 +38,6 @@ class Checkpoint:
     config: Mapping[str, Any]
     generation: Mapping[str, Any]
     tensors: Mapping[str, StoredTensor]
-
-    def read(self, names: list[str]) -> Iterator[tuple[str, Tensor]]:
-        """Read tensors one after another, file by file, on the CPU, in the dtype they are stored in.
-
-        Raises:
-            CheckpointError: naming file and tensor, if one cannot be read.
-        """
-        by_file: dict[Path, list[str]] = {}
-        for name in names:
-            by_file.setdefault(self.tensors[name].file, []).append(name)
-        for file, members in by_file.items():
-            with _open(file) as reader:
-                for name in members:
-                    try:
-                        yield name, reader.get_tensor(name)
-                    except Exception as error:  # safetensors has its own error type, per language binding
-                        raise CheckpointError(f"{file}: the tensor {name} cannot be read: {error}") from error
 
 
 def find_checkpoint(checkpoint: str | Path) -> Path:
@@ -125,7 +99,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def _single(path: Path) -> dict[str, StoredTensor]:
     if not path.is_file():
         raise CheckpointError(f"{path.parent}: there is neither {_SINGLE} nor {_INDEX}")
-    return _header(path)
+    return read_header(path)
 
 
 def _sharded(index: Path) -> dict[str, StoredTensor]:
@@ -140,7 +114,7 @@ def _sharded(index: Path) -> dict[str, StoredTensor]:
         if not path.is_file():
             owner = next(tensor for tensor, file in weight_map.items() if file == name)
             raise CheckpointError(f"{path}: is missing, with the tensor {owner} and others")
-        for tensor, entry in _header(path).items():
+        for tensor, entry in read_header(path).items():
             if tensor in stored:
                 raise CheckpointError(f"{path}: the tensor {tensor} is also in {stored[tensor].file.name}")
             stored[tensor] = entry
@@ -148,17 +122,3 @@ def _sharded(index: Path) -> dict[str, StoredTensor]:
         if tensor not in stored or stored[tensor].file.name != file:
             raise CheckpointError(f"{index}: says that {tensor} is in {file}, but it is not there")
     return stored
-
-
-def _header(path: Path) -> dict[str, StoredTensor]:
-    with _open(path) as reader:
-        return {name: StoredTensor(path, tuple(reader.get_slice(name).get_shape())) for name in reader.keys()}
-
-
-def _open(path: Path) -> Any:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        return safe_open(str(path), framework="pt", device="cpu")
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: is no complete safetensors file: {error}") from error

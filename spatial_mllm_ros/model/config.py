@@ -159,7 +159,7 @@ def _vision_config(vision: Mapping[str, Any]) -> VisionConfig:
                 "tokens_per_second")  # fmt: skip
     return VisionConfig(
         fullatt_block_indexes=tuple(vision["fullatt_block_indexes"]),
-        **{name: vision[name] for name in names},
+        **{name: int(vision[name]) for name in names},
         **{name: vision[name] for name in optional if name in vision},
     )
 
@@ -173,10 +173,10 @@ def _text_config(text: Mapping[str, Any]) -> TextConfig:
         raise ValueError("use_sliding_window is not supported")
     optional = {name: text[name] for name in ("hidden_act", "rms_norm_eps", "max_position_embeddings") if name in text}
     return TextConfig(
-        num_key_value_heads=text.get("num_key_value_heads") or text["num_attention_heads"],
+        num_key_value_heads=int(text.get("num_key_value_heads") or text["num_attention_heads"]),
         mrope_section=tuple(rope["mrope_section"]),
         rope_theta=float(text.get("rope_theta") or rope.get("rope_theta") or TextConfig.rope_theta),
-        **{name: text[name] for name in names},
+        **{name: int(text[name]) for name in names},
         **optional,
     )
 

@@ -7,6 +7,7 @@ array that is known by its name, from our own output of the stages before it, as
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +83,7 @@ def open_fixture(folder: Path) -> Fixture:
             try:
                 with np.load(path, allow_pickle=False) as stored:
                     arrays[name] = {key: stored[key] for key in stored}
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, zipfile.BadZipFile) as error:
                 raise InputError(f"{path}: cannot be read: {error}") from error
     generate, table = folder / "generate.json", folder / "preprocess.json"
     if not arrays and not generate.is_file():

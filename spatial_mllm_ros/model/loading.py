@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from spatial_mllm_ros.model.checkpoint import Checkpoint, find_checkpoint, open_
 from spatial_mllm_ros.model.config import OWN_ENTRY, ModelConfig, config_from_json
 from spatial_mllm_ros.model.network import TIED_NAME, SpatialNetwork, empty_network
 from spatial_mllm_ros.model.random_checkpoint import RANDOM_SMALL, write_random_small
+from spatial_mllm_ros.model.safetensors_file import have_same_data, read_tensor
 from spatial_mllm_ros.model.spatial_mllm import SpatialMLLM
 from spatial_mllm_ros.model.tokenizer import load_tokenizer
 from spatial_mllm_ros.model.vggt import GEOMETRY_HEADS, HEADS, VggtConfig
@@ -21,7 +23,9 @@ from spatial_mllm_ros.model.vggt.config import infer_sizes, sizes_from
 
 __all__ = ["load_spatial_mllm", "read_config"]
 
+_EMBEDDING = "model.embed_tokens.weight"
 _VGGT = "spatial_encoder.vggt_model."
+_SPATIAL_NAMES = {"img_size": "image_size", "patch_size": "patch_size", "embed_dim": "embed_dim"}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -44,7 +48,7 @@ def load_spatial_mllm(
         sizes: sizes of VGGT that neither config.json nor the tensors' shapes tell, see `VggtConfig`; by its fields'
             names, or nested by part (`dinov2={"num_heads": 2}`). Unless said, VGGT-1B's are assumed.
 
-    Memory on the way is that of the weights in use and one tensor more.
+    Memory on the way is that of the weights in use and 4 MiB more.
 
     Raises:
         CheckpointError: naming file and tensor, if something is missing, unexpected, damaged or of a wrong shape.
@@ -58,8 +62,13 @@ def load_spatial_mllm(
     return _load(find_checkpoint(checkpoint), str(checkpoint), torch.device(device), dtype, geometry, sizes)
 
 
-def read_config(stored: Checkpoint, sizes: dict[str, Any] | None = None) -> ModelConfig:
+def read_config(stored: Checkpoint, sizes: Mapping[str, Any] | None = None, *, geometry: bool = False) -> ModelConfig:
     """Put together what config.json, the tensors' shapes and the caller say about sizes; the later one wins.
+
+    Args:
+        stored: the opened checkpoint.
+        sizes: the caller's, see `load_spatial_mllm`.
+        geometry: whether the sizes of the geometry heads have to be known.
 
     Raises:
         CheckpointError: if config.json is not that of a Spatial-MLLM, or a size that is needed cannot be told.
@@ -67,40 +76,40 @@ def read_config(stored: Checkpoint, sizes: dict[str, Any] | None = None) -> Mode
     """
     path = str(stored.folder / "config.json")
     spatial = stored.config.get("spatial_config") or {}
-    known = {name: spatial[key] for key, name in _SPATIAL_NAMES.items() if key in spatial}
+    known = {field: spatial[name] for name, field in _SPATIAL_NAMES.items() if name in spatial}
     shapes = {name[len(_VGGT) :]: t.shape for name, t in stored.tensors.items() if name.startswith(_VGGT)}
     known.update(infer_sizes(shapes))
     known.update(sizes_from((stored.config.get(OWN_ENTRY) or {}).get("vggt") or {}))
     known.update(sizes_from(sizes or {}))
-    return config_from_json(
-        stored.config, generation=stored.generation, vggt=_vggt_config(known, path, shapes), source=path
-    )
+    vggt = VggtConfig(**_without_gaps(known, path, geometry))
+    return config_from_json(stored.config, generation=stored.generation, vggt=vggt, source=path)
 
 
-_SPATIAL_NAMES = {"img_size": "image_size", "patch_size": "patch_size", "embed_dim": "embed_dim"}
-
-
-def _vggt_config(known: dict[str, Any], path: str, shapes: dict[str, tuple[int, ...]]) -> VggtConfig:
-    """Fill in VGGT-1B's sizes, but refuse to guess how many heads another VGGT has."""
-    if known.get("embed_dim", VggtConfig.embed_dim) != VggtConfig.embed_dim:
-        needed = {"dino_heads": True, "camera_heads": any(name.startswith("camera_head") for name in shapes)}
-        for field, is_needed in needed.items():
-            if field not in known and is_needed:
-                raise CheckpointError(
-                    f"{path}: does not tell {field}, which a VGGT of {known['embed_dim']} channels needs; "
-                    f"give {field}=... to load_spatial_mllm"
-                )
-    if "dpt_layers" not in known:
-        depth = known.get("depth", VggtConfig.depth)
-        known["dpt_layers"] = tuple((depth * (layer + 1)) // VggtConfig.depth - 1 for layer in VggtConfig.dpt_layers)
-    return VggtConfig(**known)
+def _without_gaps(known: dict[str, Any], path: str, geometry: bool) -> dict[str, Any]:
+    """Leave out what VGGT-1B's sizes may fill in, but refuse to guess what another VGGT's tensors do not tell."""
+    channels, depth = known.get("embed_dim", VggtConfig.embed_dim), known.get("depth", VggtConfig.depth)
+    gaps = []
+    if channels != VggtConfig.embed_dim:
+        gaps = [("dino_heads", True, 1), ("camera_heads", geometry, 1)]
+    if depth == 4:
+        known = {"dpt_layers": (0, 1, 2, 3), **known}  # there is no other choice
+    elif depth != VggtConfig.depth:
+        gaps.append(("dpt_layers", geometry, (0, 0, 0, 0)))
+    for field, is_needed, placeholder in gaps:
+        if field not in known and is_needed:
+            raise CheckpointError(
+                f"{path}: does not tell {field}, which a VGGT of {channels} channels and depth {depth} needs; "
+                f"give {field}=... to load_spatial_mllm"
+            )
+        known = {field: placeholder, **known}
+    return known
 
 
 def _load(
     folder: Path, name: str, device: torch.device, dtype: torch.dtype, geometry: bool, sizes: dict[str, Any]
 ) -> SpatialMLLM:
     stored = open_checkpoint(folder)
-    config = read_config(stored, sizes)
+    config = read_config(stored, sizes, geometry=geometry)
     stored_heads = [head for head in HEADS if any(t.startswith(f"{_VGGT}{head}.") for t in stored.tensors)]
     missing = [head for head in GEOMETRY_HEADS if head not in stored_heads]
     if geometry and missing:
@@ -130,17 +139,26 @@ def _check_tensors(stored: Checkpoint, network: SpatialNetwork, config: ModelCon
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise CheckpointError(f"{stored.folder}: the tensor {absent[0]}{more} is missing")
+    if tied and TIED_NAME in stored.tensors:
+        _check_tied(stored)
+
+
+def _check_tied(stored: Checkpoint) -> None:
+    embedding = stored.tensors[_EMBEDDING]
+    if not have_same_data(stored.tensors[TIED_NAME], embedding):
+        raise CheckpointError(
+            f"{embedding.file}: {TIED_NAME} differs from {_EMBEDDING}, but config.json says that they are one"
+        )
 
 
 def _read_weights(
     stored: Checkpoint, network: SpatialNetwork, config: ModelConfig, device: torch.device, dtype: torch.dtype
 ) -> None:
-    names = [name for name in network.state_dict() if name in stored.tensors]
-    for name, tensor in stored.read(names):
-        if name == TIED_NAME and config.ties_embeddings:
-            continue
-        is_head = name.startswith(tuple(f"{_VGGT}{head}." for head in HEADS))
-        _set_parameter(network, name, tensor.to(device, torch.float32 if is_head else dtype))
+    heads = tuple(f"{_VGGT}{head}." for head in HEADS)
+    for name in network.state_dict():
+        if name != TIED_NAME or not config.ties_embeddings:
+            tensor = read_tensor(stored.tensors[name], device, torch.float32 if name.startswith(heads) else dtype)
+            _set_parameter(network, name, tensor)
     if config.ties_embeddings:
         network.tie_embeddings()
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from spatial_mllm_ros.errors import CheckpointError, DependencyError
+from spatial_mllm_ros.model.bpe_files import tokenizer_from_bpe_files
+from spatial_mllm_ros.model.checkpoint import read_json
 
 __all__ = ["QWEN_CHAT_TEMPLATE", "Tokenizer", "byte_of_char", "load_tokenizer"]
 
@@ -52,9 +54,8 @@ class Tokenizer:
     def __init__(self, backend: Any, chat_template: str) -> None:
         self._backend = backend
         self.chat_template = chat_template
-        added = backend.get_added_tokens_decoder()
-        self.special_ids = frozenset(added)
-        self.special_tokens = tuple(token.content for token in added.values())
+        self._added = backend.get_added_tokens_decoder()
+        self.special_tokens = tuple(token.content for token in self._added.values() if token.special)
 
     def encode(self, text: str) -> list[int]:
         """Give the tokens of a text; special tokens in it are recognised."""
@@ -66,8 +67,9 @@ class Tokenizer:
 
     def bytes_of(self, token: int) -> bytes:
         """Give the bytes that a token stands for; none for special and unknown tokens."""
-        if token in self.special_ids:
-            return b""
+        if token in self._added:
+            added = self._added[token]
+            return b"" if added.special else added.content.encode()
         text = self._backend.id_to_token(token)
         if text is None:
             return b""
@@ -117,38 +119,40 @@ def _raise_template_error(message: str) -> None:
 
 
 def load_tokenizer(folder: Path) -> Tokenizer | None:
-    """Load tokenizer.json and the chat template from a checkpoint; None if there is no tokenizer.
+    """Load a checkpoint's tokenizer.json (or vocab.json and merges.txt) and chat template; None if there is neither.
 
     Raises:
-        CheckpointError: if a file is damaged.
+        CheckpointError: if a file is damaged, or the tokenizer is not byte-level.
         DependencyError: if the tokenizers library is missing.
     """
     path = folder / "tokenizer.json"
-    if not path.is_file():
+    has_parts = (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
+    if not path.is_file() and not has_parts:
         return None
     try:
         from tokenizers import Tokenizer as Backend
     except ImportError as error:
-        raise DependencyError("tokenizer.json needs the tokenizers library; `pip install tokenizers`") from error
+        raise DependencyError("a tokenizer needs the tokenizers library; `pip install tokenizers`") from error
+    if not path.is_file():
+        return Tokenizer(tokenizer_from_bpe_files(folder), _chat_template(folder))
     try:
         backend = Backend.from_file(str(path))
     except Exception as error:  # the library raises plain Exception for whatever is wrong with the file
         raise CheckpointError(f"{path}: cannot be read: {error}") from error
+    if "ByteLevel" not in json.dumps(read_json(path).get("decoder")):
+        raise CheckpointError(f"{path}: is not a byte-level tokenizer, as Qwen2.5-VL's is")
     return Tokenizer(backend, _chat_template(folder))
 
 
 def _chat_template(folder: Path) -> str:
-    """Find the template where the releases of transformers have put it over time."""
+    """Find the template where the releases of transformers have put it over time; Qwen2.5-VL's if it is nowhere."""
     plain = folder / "chat_template.jinja"
     if plain.is_file():
         return plain.read_text(encoding="utf-8")
     for name in ("chat_template.json", "tokenizer_config.json"):
         path = folder / name
         if path.is_file():
-            try:
-                template = json.loads(path.read_text(encoding="utf-8")).get("chat_template")
-            except (ValueError, AttributeError) as error:
-                raise CheckpointError(f"{path}: is no JSON object: {error}") from error
+            template = read_json(path).get("chat_template")
             if isinstance(template, str):
                 return template
     return QWEN_CHAT_TEMPLATE
