@@ -35,11 +35,14 @@ class Answer:
         keyframe_stamps_ns: stamps of the keyframes that the model saw, ascending.
         frame_id: world coordinate frame of the keyframes' geometry; empty if unknown.
         coverage: share of the window's known space that the keyframes see, 0..1; NaN if unknown.
+        prefix_age_s: time since the keyframes were last known to be the right ones, when answering began; NaN if it
+            did not begin.
         num_tokens: tokens in `text`.
         model: name of the checkpoint.
         backend: what ran the encoders, such as "torch".
-        stage_times: (stage, seconds) in the order in which the stages ran. "prefix_…" stages ran before the question
-            was asked; "first_token" counts from the asking.
+        stage_times: (stage, seconds) in the order in which the stages ran. "queue" is the time until the model turned
+            to the question; "prefix_…" stages ran in the background, mostly before it was asked; "first_token" and
+            "total" count from the asking; "decode_per_token" is the mean of "decode" over the tokens.
     """
 
     query_id: str
@@ -51,6 +54,7 @@ class Answer:
     keyframe_stamps_ns: tuple[int, ...] = ()
     frame_id: str = ""
     coverage: float = float("nan")
+    prefix_age_s: float = float("nan")
     num_tokens: int = 0
     model: str = ""
     backend: str = ""

@@ -1,7 +1,8 @@
-"""The query path: questions wait in a bounded line, and one thread answers them in order from the newest prefix.
+"""The query path: questions wait in a bounded line, and one thread answers them from the newest prefix.
 
-While it answers, the same thread also ends the waiting questions whose deadline has passed or that were cancelled, so
-every question ends in time whatever happens to the one before it.
+First come, first served, among the questions that can be served: one that waits for fresher keyframes does not hold up
+those behind it. Between the model's steps the same thread ends the questions in line that were cancelled or are late,
+so each ends on time to within one step.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spatial_mllm_ros.reasoning.answer import Answer, AnswerStatus
+from spatial_mllm_ros.reasoning.answer import AnswerStatus
+from spatial_mllm_ros.reasoning.compute import ahead_of_others, settle
 from spatial_mllm_ros.reasoning.config import ReasonerConfig
+from spatial_mllm_ros.reasoning.fault_log import FaultLog
 from spatial_mllm_ros.reasoning.prefix import PrefixSlots, VisualPrefix
 from spatial_mllm_ros.reasoning.stage_clock import StageClock, StageStatistics
 from spatial_mllm_ros.reasoning.stream import AnswerStream
@@ -57,15 +60,19 @@ class AnswerWorker:
         slots: where the newest visual prefix is.
         config: limits.
         backend: what runs the encoders, for the answers.
+
+    Attributes:
+        statistics: of the stages of answers that ended OK.
+        faults: what went wrong.
     """
 
     def __init__(self, model: SpatialMLLM, slots: PrefixSlots, config: ReasonerConfig, backend: str) -> None:
-        self.ended: Counter[AnswerStatus] = Counter()
         self.statistics = StageStatistics()
-        self.last_error = ""
+        self.faults = FaultLog(_log)
         self._model, self._slots, self._config, self._backend = model, slots, config, backend
-        self._line: deque[Question] = deque()
-        self._changed = threading.Condition()
+        self._changed = slots.changed  # guards the line and the counts as well
+        self._line: list[Question] = []
+        self._ended: Counter[AnswerStatus] = Counter()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="spatial_mllm answer", daemon=True)
 
@@ -77,79 +84,89 @@ class AnswerWorker:
         """Number of questions in line."""
         return len(self._line)
 
+    @property
+    def ended(self) -> Counter[AnswerStatus]:
+        """A copy of the numbers of questions ended, by status."""
+        with self._changed:
+            return self._ended.copy()
+
     def put(self, question: Question) -> None:
         """Put a question in line; if the line is full it ends BUSY at once."""
         with self._changed:
-            if not self._is_closed and len(self._line) < self._config.queue_size:
+            has_room = not self._is_closed and len(self._line) < self._config.queue_size
+            if has_room:
                 self._line.append(question)
                 self._changed.notify_all()
-                self._slots.wake()
-                return
-        if self._is_closed:
+        if self._is_closed and not has_room:
             self.end(question.stream, AnswerStatus.CANCELLED, "the reasoner is shut down")
-        else:
+        elif not has_room:
             waiting = f"{self._config.queue_size} questions are waiting"
             self.end(question.stream, AnswerStatus.BUSY, f"{waiting}; ask again later")
 
-    def end(self, stream: AnswerStream, status: AnswerStatus, message: str, **details: object) -> None:
-        """End a question without a model's answer, and count it."""
-        details = {"model": self._model.name, "backend": self._backend, **details}
-        self.ended[status] += 1
-        stream.fail(status, message, **details)
+    def end(self, stream: AnswerStream, status: AnswerStatus, message: str = "", **details: object) -> None:
+        """End a question, and count it if it had not ended before."""
+        if stream.end(status, message, **{"model": self._model.name, "backend": self._backend, **details}):
+            with self._changed:
+                self._ended[status] += 1
 
     def close(self) -> None:
         """Stop; questions in line end CANCELLED, the one being answered too, within one token."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
-        self._slots.wake()
         if self._thread.ident is not None:
             self._thread.join()
-        while self._line:
-            self.end(self._line.popleft().stream, AnswerStatus.CANCELLED, "the reasoner was shut down")
+        for question in self._line:
+            self._end_if_due(question)
+        self._line.clear()
 
     def _run(self) -> None:
+        with ahead_of_others(self._model.device):
+            while (question := self._next()) is not None:
+                try:
+                    self._answer(question)
+                except Exception as error:  # the edge of a thread: this question fails, the next ones are answered
+                    self.faults.report("answering", error)
+                    message = f"the model failed: {error or type(error).__name__}; the log has the details"
+                    self.end(question.stream, AnswerStatus.INTERNAL_ERROR, message)
+
+    def _next(self) -> Question | None:
+        """Wait for a question that can be answered; None if closed."""
         while True:
+            self._end_waiting()
             with self._changed:
-                self._changed.wait_for(lambda: self._line or self._is_closed)
                 if self._is_closed:
-                    return
-                question = self._line.popleft()
-            try:
-                self._answer(question)
-            except Exception as error:  # the edge of a thread: this question fails, the next ones are answered
-                _log.exception("answering %r failed", question.stream.question)
-                self.last_error = f"answering failed: {error}"
-                message = f"the model failed: {error}; the node's log has the details"
-                self.end(question.stream, AnswerStatus.INTERNAL_ERROR, message)
+                    return None
+                ready = next((question for question in self._line if self._slots.is_ready(question.not_before)), None)
+                if ready is not None:
+                    self._line.remove(ready)
+                    return ready
+                waiting = list(self._line)
+            for question in waiting:
+                question.stream.enter("encoding")
+            with self._changed:
+                if not self._is_closed and self._line == waiting:
+                    self._changed.wait(_LOOK_AGAIN_S if waiting else None)
 
     def _answer(self, question: Question) -> None:
-        stream, clock = question.stream, StageClock(question.asked_at)
+        clock = StageClock(question.asked_at)
         clock.lap("queue")
-        if not self._wait_for_prefix(question):
-            return
-        clock.lap("wait_for_keyframes")
         with self._slots.serving() as prefix:
-            if prefix is None:  # forgotten between waiting and borrowing
-                self.end(stream, AnswerStatus.NOT_READY, "the keyframes were just forgotten; ask again")
+            if prefix is None:  # forgotten since it was found ready
+                self.end(question.stream, AnswerStatus.NOT_READY, "the keyframes were just forgotten; ask again")
                 return
-            self._decode(question, prefix, clock)
-
-    def _wait_for_prefix(self, question: Question) -> bool:
-        """Wait until keyframes are ready and fresh enough; if they do not come, end the question and return False."""
-        while not self._end_if_due(question):
-            if self._slots.wait_for_prefix(question.not_before, 0.0):
-                return True
-            question.stream.enter("encoding")
-            self._slots.wait_for_prefix(question.not_before, _LOOK_AGAIN_S)
-            self._end_waiting()
-        return False
+            try:
+                self._decode(question, prefix, clock)
+            finally:
+                settle(self._model.device)
 
     def _decode(self, question: Question, prefix: VisualPrefix, clock: StageClock) -> None:
         stream, model, config = question.stream, self._model, self._config
-        details = self._details(prefix, clock)
+        prefix_age_s = max(0.0, time.monotonic() - self._slots.current_at)
+        details = {**self._details(prefix, clock), "prefix_age_s": prefix_age_s}
         stream.enter("prefill")
         state = model.prefill(question.ids, past=prefix.prefill)
+        settle(model.device)
         clock.lap("prefill")
         stream.enter("answering")
         text = model.text_stream()
@@ -159,7 +176,7 @@ class AnswerWorker:
             max_new_tokens=config.max_new_tokens,
             temperature=config.temperature,
             top_p=config.top_p,
-            repetition_penalty=config.repetition_penalty,
+            repetition_penalty=config.repetition_penalty or model.config.repetition_penalty,
         )
         for token in tokens:
             num_tokens += 1
@@ -170,21 +187,10 @@ class AnswerWorker:
             if self._end_if_due(question, **details, stage_times=clock.finish()):
                 return
         stream.say(text.flush(), num_tokens)
-        clock.lap("decode")
+        clock.lap("decode", num_tokens)
         times = clock.finish()
-        self.statistics.add(times)
-        self.ended[AnswerStatus.OK] += 1
-        said, _ = stream.text_from(0)
-        answer = Answer(
-            query_id=stream.query_id,
-            question=stream.question,
-            status=AnswerStatus.OK,
-            text=said,
-            num_tokens=num_tokens,
-            **details,
-            stage_times=times,
-        )
-        stream.finish(answer)
+        self.statistics.add((*times, ("prefix_age", prefix_age_s)))
+        self.end(stream, AnswerStatus.OK, **details, stage_times=times)
 
     def _details(self, prefix: VisualPrefix, clock: StageClock) -> dict:
         selection = prefix.selection
@@ -195,8 +201,6 @@ class AnswerWorker:
             "keyframe_stamps_ns": tuple(frame.stamp_ns for frame in selection.frames),
             "frame_id": selection.world_frame_id,
             "coverage": selection.coverage if selection.window_voxels else float("nan"),
-            "model": self._model.name,
-            "backend": self._backend,
         }
 
     def _end_if_due(self, question: Question, **details: object) -> bool:
@@ -215,19 +219,16 @@ class AnswerWorker:
             return AnswerStatus.TIMEOUT, f"stopped after {waited}; what was said until then is in the answer"
         if self._slots.newest is None:
             return AnswerStatus.NOT_READY, f"no keyframes within {waited}; is a camera publishing?"
-        if self._slots.current_at < question.not_before:
+        if not self._slots.is_ready(question.not_before):
             fresh = "no keyframes as fresh as asked for"
             return AnswerStatus.TIMEOUT, f"{fresh} within {waited}; is the camera publishing?"
         return AnswerStatus.TIMEOUT, f"not answered within {waited}; other questions came first"
 
     def _end_waiting(self) -> None:
         """End the questions in line that are cancelled or late."""
-        if not self._line:
-            return
         with self._changed:
             waiting = list(self._line)
         ended = [question for question in waiting if self._end_if_due(question)]
         if ended:
             with self._changed:
-                for question in ended:
-                    self._line.remove(question)
+                self._line = [question for question in self._line if question not in ended]

@@ -19,10 +19,13 @@ class ReasonerConfig:
     max_new_tokens: int = param(128, "Longest answer, tokens", ge=1, le=4096)
     temperature: float = param(0.0, "Sampling temperature; 0 always takes the likeliest token", ge=0.0, le=2.0)
     top_p: float = param(1.0, "Share of probability that sampling draws from, likeliest first", ge=0.01, le=1.0)
-    repetition_penalty: float = param(1.0, "Above 1, tokens already said become less likely", ge=1.0, le=2.0)
+    repetition_penalty: float = param(
+        0.0, "Above 1, tokens already read or said become less likely; 0: as the checkpoint says", ge=0.0, le=2.0
+    )
     min_refresh_s: float = param(1.0, "Least time between two encodings of keyframes, s", ge=0.0, le=600.0)
     max_duty: float = param(0.5, "Largest share of time spent encoding keyframes in the background", ge=0.05, le=1.0)
-    pair_cache_bytes: int = param(256 << 20, "Bytes of 2D embeddings kept for frame pairs", ge=0, le=16 << 30)
+    encode_niceness: int = param(10, "Niceness of the encoding thread on a CPU (Linux), 0..19", ge=0, le=19)
+    cache_bytes: int = param(512 << 20, "Most bytes of embeddings kept for images seen before", ge=0, le=64 << 30)
 
     def __post_init__(self) -> None:
         check_parameters(self)

@@ -8,6 +8,8 @@ replaces a waiting one, and a set under way is abandoned when it is of no use an
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,11 +17,12 @@ from typing import TYPE_CHECKING
 
 from spatial_mllm_ros.frames import BufferConfig, Frame, FrameBuffer
 from spatial_mllm_ros.reasoning.config import ReasonerConfig
+from spatial_mllm_ros.reasoning.fault_log import FaultLog
 from spatial_mllm_ros.reasoning.prefix import PrefixSlots, VisualPrefix
 from spatial_mllm_ros.sampling import KeyframeSelector, Selection, SelectorConfig
 
 if TYPE_CHECKING:
-    from spatial_mllm_ros.geometry import PointMapProvider
+    from spatial_mllm_ros.geometry import PointMap, PointMapProvider
 
 __all__ = ["KeyframeWorker"]
 
@@ -51,7 +54,7 @@ class KeyframeWorker:
         on_selection: Callable[[Selection], object] | None = None,
     ) -> None:
         self.frames = FrameBuffer(buffer.max_frames, buffer.max_bytes)
-        self.last_error = ""
+        self.faults = FaultLog(_log)
         self.num_built = 0
         self.num_abandoned = 0
         self._selector, self._provider, self._encode = selector, provider, encode
@@ -61,7 +64,7 @@ class KeyframeWorker:
         self._newest: Selection | None = None
         self._epoch = 0  # grows when all that was seen is forgotten
         self._clear_asked = False
-        self._is_hurried = False
+        self._hurry_to = float("-inf")  # a question wants keyframes that were right at this monotonic time or later
         self._is_closed = False
         self._new_config: SelectorConfig | None = None
         self._threads = [
@@ -85,10 +88,10 @@ class KeyframeWorker:
         with self._changed:
             self._changed.notify_all()
 
-    def hurry(self) -> None:
-        """Encode the newest set without waiting for the minimum interval: a question wants it fresh."""
+    def hurry(self, not_before: float) -> None:
+        """Skip the minimum interval until keyframes serve that were right at this monotonic time or later."""
         with self._changed:
-            self._is_hurried = True
+            self._hurry_to = max(self._hurry_to, not_before)
             self._changed.notify_all()
 
     def reconfigure(self, config: SelectorConfig) -> None:
@@ -135,12 +138,11 @@ class KeyframeWorker:
                 if frames:
                     self._take(frames, epoch)
             except Exception as error:  # the edge of a thread: report, and go on with the next frames
-                self._report("keyframe selection", error)
+                self.faults.report("keyframe selection", error)
 
     def _take(self, frames: list[Frame], epoch: int) -> None:
         seen_at = time.monotonic()
-        maps = [None] * len(frames) if self._provider is None else self._provider.point_maps(frames)
-        for frame, point_map in zip(frames, maps, strict=True):
+        for frame, point_map in zip(frames, self._point_maps(frames), strict=True):
             self._selector.add(frame, point_map)
         if len(self._selector) < 2:
             return
@@ -156,30 +158,37 @@ class KeyframeWorker:
         if is_new and self._on_selection is not None:
             self._on_selection(selection)
 
+    def _point_maps(self, frames: list[Frame]) -> list[PointMap | None]:
+        if self._provider is not None:
+            try:
+                return self._provider.point_maps(frames)
+            except Exception as error:  # belongs to another stage: without its maps keyframes are spaced in time
+                self.faults.report("making point maps", error)
+        return [None] * len(frames)
+
     def _keep_prefix(self) -> None:
+        _yield_to_others(self._config.encode_niceness)
         next_start = 0.0
-        while True:
+        while self._slots.wait_for_room():
             with self._changed:
-                self._changed.wait_for(lambda: self._is_closed or self._is_due(next_start), self._pause(next_start))  # noqa: B023
                 if self._is_closed:
                     return
-                if not self._is_due(next_start):
+                wait_s = self._time_until_due(next_start)
+                if wait_s != 0:
+                    self._changed.wait(wait_s)
                     continue
                 (selection, seen_at), epoch = self._wanted, self._epoch
-            if not self._slots.wait_for_room():
-                return
             started = time.monotonic()
             try:
                 prefix = self._encode_newest(selection, seen_at, epoch)
-            except Exception as error:  # the edge of a thread: report, wait a little, try the next set
-                self._report("encoding keyframes", error)
-                next_start = time.monotonic() + _WAIT_AFTER_FAILURE_S
+            except Exception as error:  # the edge of a thread: report, wait a little, try the newest set
+                self.faults.report("encoding keyframes", error)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._is_closed, _WAIT_AFTER_FAILURE_S)
                 continue
-            took = time.monotonic() - started
             if prefix is not None:
-                self._is_hurried = False
-                rest = took * (1 / self._config.max_duty - 1)
-                next_start = max(started + self._config.min_refresh_s, started + took + rest)
+                took = time.monotonic() - started
+                next_start = started + max(self._config.min_refresh_s, took / self._config.max_duty)
 
     def _encode_newest(self, selection: Selection, seen_at: float, epoch: int) -> VisualPrefix | None:
         """Encode a set; one that has lost half its frames meanwhile gives way once to the newest."""
@@ -206,22 +215,22 @@ class KeyframeWorker:
                 selection, seen_at = self._wanted or (selection, seen_at)
         return None
 
-    def _is_due(self, next_start: float) -> bool:
-        if self._wanted is None:
-            return False
+    def _time_until_due(self, next_start: float) -> float | None:
+        """Seconds until the newest set is to be encoded: 0 for now, None until something changes."""
         serving = self._slots.newest
-        if serving is not None and serving.selection.version == self._wanted[0].version:
-            return False
-        return self._is_hurried or time.monotonic() >= next_start
-
-    def _pause(self, next_start: float) -> float | None:
-        return None if self._wanted is None else max(next_start - time.monotonic(), 0.05)
-
-    def _report(self, work: str, error: Exception) -> None:
-        self.last_error = f"{work} failed: {error}"
-        _log.error("%s failed", work, exc_info=error)
+        if self._wanted is None or (serving is not None and serving.selection.version == self._wanted[0].version):
+            return None
+        if self._slots.current_at < self._hurry_to <= self._wanted[1]:
+            return 0
+        return max(0, next_start - time.monotonic())
 
 
 def _share_kept(building: Selection, newest: Selection) -> float:
     kept = {id(frame) for frame in newest.frames}
     return sum(id(frame) in kept for frame in building.frames) / len(building.frames)
+
+
+def _yield_to_others(niceness: int) -> None:
+    """Give this thread, and those that torch starts for it, a lower CPU priority; Linux has priorities per thread."""
+    if sys.platform == "linux" and niceness > 0:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

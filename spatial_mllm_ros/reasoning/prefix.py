@@ -14,11 +14,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spatial_mllm_ros.reasoning.compute import settle
+from spatial_mllm_ros.reasoning.embedding_cache import EmbeddingCache, content_key
 from spatial_mllm_ros.sampling import Selection
 
 if TYPE_CHECKING:
-    from spatial_mllm_ros.model import Prefill, SpatialMLLM
-    from spatial_mllm_ros.reasoning.pair_cache import PairCache
+    import torch
+    from torch import Tensor
+
+    from spatial_mllm_ros.model import Prefill, SpatialMLLM, VisualInputs
 
 __all__ = ["PrefixSlots", "VisualPrefix", "build_prefix"]
 
@@ -45,7 +49,7 @@ def build_prefix(
     selection: Selection,
     *,
     is_wanted: Callable[[], bool] = lambda: True,
-    pair_cache: PairCache | None = None,
+    cache: EmbeddingCache | None = None,
 ) -> VisualPrefix | None:
     """Encode keyframes and prefill the model with them.
 
@@ -53,34 +57,74 @@ def build_prefix(
         model: the network.
         selection: at least two keyframes, an even number.
         is_wanted: asked between the stages; False abandons the work.
-        pair_cache: 2D embeddings of frame pairs that were encoded before; None encodes every pair.
+        cache: embeddings of images that were encoded before; None encodes all.
 
     Returns:
         The prefix, or None if it was abandoned.
-    """
-    times: list[tuple[str, float]] = []
 
-    def timed(stage: str, work: Callable, *args: object, **options: object):
+    Raises:
+        InputError: if the keyframes' sizes differ.
+    """
+    images = [frame.image for frame in selection.frames]
+    stages = _Stages(model.device, is_wanted)
+    with contextlib.suppress(_Abandoned):
+        inputs = stages.run("preprocess", model.visual_inputs, images)
+        keys = stages.run("recognise", lambda: [content_key(image) for image in images]) if cache else None
+        visual = stages.run("encode_2d", _encode_2d, model, inputs, cache, keys)
+        spatial = stages.run("encode_spatial", _encode_spatial, model, inputs, cache, keys)
+        fused = stages.run("fuse", model.fuse, visual, spatial, inputs.grid_thw)
+        input_ids = model.prompt.prefix_ids(inputs.grid_thw)
+        prefill = stages.run("prefill", model.prefill, input_ids, fused=fused, grid_thw=inputs.grid_thw, logits="none")
+        return VisualPrefix(
+            selection=selection, prefill=prefill, length=prefill.length, stage_times=tuple(stages.times)
+        )
+    return None
+
+
+class _Abandoned(Exception):
+    """The prefix being built is of no use any more."""
+
+
+class _Stages:
+    """Runs stages while their result is wanted, and notes how long each took."""
+
+    def __init__(self, device: torch.device, is_wanted: Callable[[], bool]) -> None:
+        self.times: list[tuple[str, float]] = []
+        self._device, self._is_wanted = device, is_wanted
+
+    def run(self, stage: str, work: Callable, *args: object, **options: object):
+        if not self._is_wanted():
+            raise _Abandoned
         started = time.monotonic()
         result = work(*args, **options)
-        times.append((f"prefix_{stage}", time.monotonic() - started))
+        settle(self._device)
+        self.times.append((f"prefix_{stage}", time.monotonic() - started))
         return result
 
-    images = [frame.image for frame in selection.frames]
-    inputs = timed("preprocess", model.visual_inputs, images)
-    if not is_wanted():
-        return None
-    encode_2d = model.encode_2d if pair_cache is None else pair_cache.encoder(model, images)
-    visual = timed("encode_2d", encode_2d, inputs.pixel_values, inputs.grid_thw)
-    if not is_wanted():
-        return None
-    spatial = timed("encode_spatial", model.encode_spatial, inputs.video)
-    if not is_wanted():
-        return None
-    fused = timed("fuse", model.fuse, visual, spatial, inputs.grid_thw)
-    input_ids = model.prompt.prefix_ids(inputs.grid_thw)
-    prefill = timed("prefill", model.prefill, input_ids, fused=fused, grid_thw=inputs.grid_thw, logits="none")
-    return VisualPrefix(selection=selection, prefill=prefill, length=prefill.length, stage_times=tuple(times))
+
+def _encode_2d(
+    model: SpatialMLLM, inputs: VisualInputs, cache: EmbeddingCache | None, keys: list[bytes] | None
+) -> Tensor:
+    if cache is None:
+        return model.encode_2d(inputs.pixel_values, inputs.grid_thw)
+    pairs, rows, columns = inputs.grid_thw
+    patches = inputs.pixel_values.unflatten(0, (pairs, -1))  # [t,hw,1176]
+
+    def encode(missing: list[int]) -> Tensor:
+        embeddings = model.encode_2d(patches[missing].flatten(0, 1), (len(missing), rows, columns))
+        return embeddings.unflatten(0, (len(missing), -1))
+
+    of_pairs = [keys[2 * pair] + keys[2 * pair + 1] for pair in range(pairs)]
+    return cache.gather("pair", of_pairs, encode).flatten(0, 1)
+
+
+def _encode_spatial(
+    model: SpatialMLLM, inputs: VisualInputs, cache: EmbeddingCache | None, keys: list[bytes] | None
+) -> Tensor:
+    if cache is None:
+        return model.encode_spatial(inputs.video)
+    frame_tokens = cache.gather("frame", keys, lambda missing: model.encode_frames(inputs.video[missing]))
+    return model.encode_spatial(inputs.video, frame_tokens)
 
 
 class PrefixSlots:
@@ -88,10 +132,13 @@ class PrefixSlots:
 
     A builder calls `wait_for_room`, builds, and `publish`es; an answer borrows the serving prefix with `serving`. While
     an answer still uses a prefix that has been replaced, there is no room for another one.
+
+    Attributes:
+        changed: notified after every change; the line of questions is guarded by it too, so one wait sees both.
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self.changed = threading.Condition()
         self._serving: VisualPrefix | None = None
         self._current_at = float("-inf")
         self._borrowed: VisualPrefix | None = None
@@ -107,63 +154,53 @@ class PrefixSlots:
         """Monotonic time, in seconds, at which the serving keyframes were last known to be the right ones."""
         return self._current_at
 
+    def is_ready(self, not_before: float) -> bool:
+        """Say whether a prefix serves that was the right one at the monotonic time `not_before` or later."""
+        return self._serving is not None and self._current_at >= not_before
+
     def publish(self, prefix: VisualPrefix, current_at: float) -> None:
         """Let `prefix` serve from now on; an answer under way keeps the one it borrowed."""
-        with self._changed:
+        with self.changed:
             self._serving = prefix
             self._current_at = current_at
-            self._changed.notify_all()
+            self.changed.notify_all()
 
     def confirm(self, version: int, current_at: float) -> None:
         """Note that the keyframes of `version` are still the right ones at the given monotonic time."""
-        with self._changed:
+        with self.changed:
             if self._serving is not None and self._serving.selection.version == version:
                 self._current_at = max(self._current_at, current_at)
-                self._changed.notify_all()
+                self.changed.notify_all()
 
     def clear(self) -> None:
         """Forget the serving prefix; an answer under way keeps the one it borrowed."""
-        with self._changed:
+        with self.changed:
             self._serving = None
             self._current_at = float("-inf")
-            self._changed.notify_all()
+            self.changed.notify_all()
 
     def close(self) -> None:
-        """Wake everyone who waits."""
-        with self._changed:
+        """End `wait_for_room`."""
+        with self.changed:
             self._is_closed = True
-            self._changed.notify_all()
+            self.changed.notify_all()
 
     def wait_for_room(self) -> bool:
         """Wait until no replaced prefix is in use any more; False if closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_closed or self._borrowed in (None, self._serving))
+        with self.changed:
+            self.changed.wait_for(lambda: self._is_closed or self._borrowed in (None, self._serving))
             return not self._is_closed
-
-    def wait_for_prefix(self, not_before: float, timeout_s: float) -> bool:
-        """Wait until there is a prefix that was the right one at the monotonic time `not_before` or later."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_closed or self._is_ready(not_before), timeout_s)
-            return self._is_ready(not_before)
-
-    def wake(self) -> None:
-        """Let waits look again at what they wait for."""
-        with self._changed:
-            self._changed.notify_all()
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[VisualPrefix | None]:
         """Borrow the serving prefix for one answer; its state is cropped back to the prefix afterwards."""
-        with self._changed:
+        with self.changed:
             prefix = self._borrowed = self._serving
         try:
             yield prefix
         finally:
             if prefix is not None:
                 prefix.prefill.crop(prefix.length)
-            with self._changed:
+            with self.changed:
                 self._borrowed = None
-                self._changed.notify_all()
-
-    def _is_ready(self, not_before: float) -> bool:
-        return self._serving is not None and self._current_at >= not_before
+                self.changed.notify_all()

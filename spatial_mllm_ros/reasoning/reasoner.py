@@ -17,8 +17,8 @@ from spatial_mllm_ros.frames import BufferConfig, Frame
 from spatial_mllm_ros.reasoning.answer import AnswerStatus
 from spatial_mllm_ros.reasoning.answer_worker import AnswerWorker, Question
 from spatial_mllm_ros.reasoning.config import ReasonerConfig
+from spatial_mllm_ros.reasoning.embedding_cache import EmbeddingCache
 from spatial_mllm_ros.reasoning.keyframe_worker import KeyframeWorker
-from spatial_mllm_ros.reasoning.pair_cache import PairCache
 from spatial_mllm_ros.reasoning.prefix import PrefixSlots, VisualPrefix, build_prefix
 from spatial_mllm_ros.reasoning.stream import AnswerStream
 from spatial_mllm_ros.sampling import KeyframeSelector, Selection, SelectorConfig
@@ -43,9 +43,11 @@ class ReasonerDiagnostics:
         prefixes_built, prefixes_abandoned: encodings finished and given up.
         questions_waiting: questions in line.
         questions_ended: number by status.
-        last_error: of either path; empty if there was none.
+        last_error: of either path; empty if there was none in the last minute.
         stages: (median, 95th percentile) in seconds for each stage of recent answers.
-        pair_cache_hits, pair_cache_misses: frame pairs found and not found among those encoded before.
+        pair_cache_hits, pair_cache_misses: frame pairs found and not found among those that the 2D encoder has seen.
+        frame_cache_hits, frame_cache_misses: frames found and not found among those that DINOv2 has seen.
+        cache_bytes: bytes of embeddings kept for both.
     """
 
     frames_received: int
@@ -62,6 +64,9 @@ class ReasonerDiagnostics:
     stages: dict[str, tuple[float, float]]
     pair_cache_hits: int
     pair_cache_misses: int
+    frame_cache_hits: int
+    frame_cache_misses: int
+    cache_bytes: int
 
 
 class Reasoner:
@@ -75,6 +80,9 @@ class Reasoner:
         buffer: bounds of the frames that wait for the window.
         backend: what runs the encoders, for the answers.
         on_selection: called from a background thread with every new keyframe set.
+
+    Raises:
+        CheckpointError: if the model has no tokenizer, and so cannot be asked.
     """
 
     def __init__(
@@ -90,8 +98,9 @@ class Reasoner:
     ) -> None:
         self._config = config or ReasonerConfig()
         self._model = model
+        self._prompt = model.prompt
         self._slots = PrefixSlots()
-        self._pair_cache = PairCache(self._config.pair_cache_bytes)
+        self._cache = EmbeddingCache(self._config.cache_bytes)
         self._keyframes = KeyframeWorker(
             selector, provider, self._encode, self._slots, self._config, buffer or BufferConfig(), on_selection
         )
@@ -142,13 +151,13 @@ class Reasoner:
         stream = AnswerStream(query_id or uuid.uuid4().hex, question)
         try:
             self._check(question, timeout_s, max_staleness_s)
-            ids = self._model.prompt.question_ids(question)
+            ids = self._prompt.question_ids(question)
         except InputError as error:
             self._answers.end(stream, AnswerStatus.INVALID_QUESTION, str(error))
             return stream
         not_before = now - max_staleness_s if max_staleness_s else float("-inf")
-        if self._slots.current_at < not_before:
-            self._keyframes.hurry()
+        if not self._slots.is_ready(not_before):
+            self._keyframes.hurry(not_before)
         deadline = now + (timeout_s or self._config.timeout_s)
         self._answers.put(Question(stream=stream, ids=ids, asked_at=now, deadline=deadline, not_before=not_before))
         return stream
@@ -182,10 +191,13 @@ class Reasoner:
             prefixes_abandoned=worker.num_abandoned,
             questions_waiting=len(answers),
             questions_ended=dict(answers.ended),
-            last_error=answers.last_error or worker.last_error,
+            last_error=answers.faults.recent or worker.faults.recent,
             stages=answers.statistics.summary(),
-            pair_cache_hits=self._pair_cache.hits,
-            pair_cache_misses=self._pair_cache.misses,
+            pair_cache_hits=self._cache.hits["pair"],
+            pair_cache_misses=self._cache.misses["pair"],
+            frame_cache_hits=self._cache.hits["frame"],
+            frame_cache_misses=self._cache.misses["frame"],
+            cache_bytes=self._cache.nbytes,
         )
 
     def __enter__(self) -> Reasoner:
@@ -195,11 +207,15 @@ class Reasoner:
         self.close()
 
     def _encode(self, selection: Selection, is_wanted: Callable[[], bool]) -> VisualPrefix | None:
-        return build_prefix(self._model, selection, is_wanted=is_wanted, pair_cache=self._pair_cache)
+        return build_prefix(self._model, selection, is_wanted=is_wanted, cache=self._cache)
 
     def _check(self, question: str, timeout_s: float | None, max_staleness_s: float | None) -> None:
         if not question.strip():
             raise InputError("the question is empty")
+        try:
+            question.encode()
+        except UnicodeEncodeError:
+            raise InputError("the question is not valid Unicode: it has half of a surrogate pair") from None
         longest = self._config.max_question_chars
         if len(question) > longest:
             raise InputError(f"the question has {len(question)} characters; at most {longest} are allowed")

@@ -24,10 +24,13 @@ class StageClock:
         self._started_at = self._lap_at = started_at
         self._times: list[tuple[str, float]] = []
 
-    def lap(self, stage: str) -> None:
-        """End a stage that began when the one before it ended."""
+    def lap(self, stage: str, num_tokens: int = 0) -> None:
+        """End a stage that began when the one before it ended; `num_tokens` gives its mean time per token too."""
         now = time.monotonic()
-        self._times.append((stage, now - self._lap_at))
+        seconds = now - self._lap_at
+        self._times.append((stage, seconds))
+        if num_tokens:
+            self._times.append((f"{stage}_per_token", seconds / num_tokens))
         self._lap_at = now
 
     def note(self, stage: str, seconds: float) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from spatial_mllm_ros.reasoning.answer import Answer, AnswerStatus
 
@@ -104,8 +103,10 @@ class AnswerStream:
     # What follows is for the answer worker.
 
     def enter(self, stage: str) -> None:
-        """Say what is being done now."""
+        """Say what is being done now; listeners hear of it if it is something else."""
         with self._changed:
+            if stage == self._stage:
+                return
             self._stage = stage
             self._changed.notify_all()
         self._notify()
@@ -120,22 +121,26 @@ class AnswerStream:
         if text:
             self._notify()
 
-    def finish(self, answer: Answer) -> None:
-        """End the stream; a second end is ignored, so a race between two ends is harmless."""
+    def end(self, status: AnswerStatus, message: str = "", **details: object) -> bool:
+        """End the stream; False if it had ended before, which changes nothing.
+
+        Args:
+            status, message: of the answer.
+            details: further fields of `Answer`. Text and number of tokens are those said; INTERNAL_ERROR has none.
+        """
         with self._changed:
             if self._answer is not None:
-                return
-            self._answer = answer
+                return False
+            said = {} if status == AnswerStatus.INTERNAL_ERROR else {"text": "".join(self._pieces)}
+            if said:
+                said["num_tokens"] = self._num_tokens
+            self._answer = Answer(
+                query_id=self.query_id, question=self.question, status=status, message=message, **said, **details
+            )
             self._stage = "done"
             self._changed.notify_all()
         self._notify()
-
-    def fail(self, status: AnswerStatus, message: str, **details: object) -> None:
-        """End the stream with a status other than OK; text said so far is kept for TIMEOUT and CANCELLED."""
-        answer = Answer(query_id=self.query_id, question=self.question, status=status, message=message)
-        if status in (AnswerStatus.TIMEOUT, AnswerStatus.CANCELLED):
-            answer = replace(answer, text="".join(self._pieces), num_tokens=self._num_tokens)
-        self.finish(replace(answer, **details))
+        return True
 
     def _notify(self) -> None:
         with self._changed:

@@ -2,12 +2,8 @@
 
 import threading
 
-from spatial_mllm_ros.reasoning.answer import Answer, AnswerStatus
+from spatial_mllm_ros.reasoning.answer import AnswerStatus
 from spatial_mllm_ros.reasoning.stream import AnswerStream
-
-
-def ended(stream, status=AnswerStatus.OK):
-    return Answer(query_id=stream.query_id, question=stream.question, status=status)
 
 
 def test_reader_gets_pieces_said_before_and_after_it_began():
@@ -19,7 +15,7 @@ def test_reader_gets_pieces_said_before_and_after_it_began():
     stream.say("b", 2)
     stream.say("", 3)  # half a character: no text yet
     stream.say("c", 4)
-    stream.finish(ended(stream))
+    stream.end(AnswerStatus.OK)
     reader.join(10)
     assert read == ["a", "b", "c"]
     assert stream.num_tokens == 4
@@ -31,8 +27,8 @@ def test_result_waits_no_longer_than_asked():
 
 def test_first_end_counts():
     stream = AnswerStream("id", "?")
-    stream.fail(AnswerStatus.CANCELLED, "first")
-    stream.finish(ended(stream))
+    assert stream.end(AnswerStatus.CANCELLED, "first")
+    assert not stream.end(AnswerStatus.OK)
     assert stream.result().status == AnswerStatus.CANCELLED
 
 
@@ -40,7 +36,7 @@ def test_failure_keeps_text_only_where_it_means_something():
     for status, text in [(AnswerStatus.TIMEOUT, "said"), (AnswerStatus.INTERNAL_ERROR, "")]:
         stream = AnswerStream("id", "?")
         stream.say("said", 1)
-        stream.fail(status, "why")
+        stream.end(status, "why")
         assert stream.result().text == text
 
 
@@ -49,13 +45,13 @@ def test_listener_hears_stages_pieces_and_the_end():
     stream.add_listener(lambda s: heard.append((s.stage, s.is_done)))
     stream.enter("prefill")
     stream.say("a", 1)
-    stream.finish(ended(stream))
+    stream.end(AnswerStatus.OK)
     assert heard == [("prefill", False), ("prefill", False), ("done", True)]
 
 
 def test_listener_that_comes_late_hears_the_end():
     stream, heard = AnswerStream("id", "?"), []
-    stream.finish(ended(stream))
+    stream.end(AnswerStatus.OK)
     stream.add_listener(lambda s: heard.append(s.is_done))
     assert heard == [True]
 
@@ -64,8 +60,16 @@ def test_listener_that_fails_harms_nobody(caplog):
     stream, heard = AnswerStream("id", "?"), []
     stream.add_listener(lambda s: 1 / 0)
     stream.add_listener(heard.append)
-    stream.finish(ended(stream))
+    stream.end(AnswerStatus.OK)
     assert heard == [stream] and "listener" in caplog.text
+
+
+def test_same_stage_again_is_no_change():
+    stream, heard = AnswerStream("id", "?"), []
+    stream.add_listener(heard.append)
+    for _ in range(3):
+        stream.enter("encoding")
+    assert len(heard) == 1
 
 
 def test_text_from_gives_what_is_new():

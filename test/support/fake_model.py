@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import torch
 
@@ -60,6 +61,8 @@ class FakeModel:
 
     name = "fake"
     is_trained = True
+    device = torch.device("cpu")
+    config = SimpleNamespace(repetition_penalty=1.0)
 
     def __init__(self, *, fails=()):
         self.prompt = FakePrompt()
@@ -67,6 +70,7 @@ class FakeModel:
         self.may_encode, self.may_speak = threading.Event(), threading.Event()
         self.may_encode.set()
         self.may_speak.set()
+        self.num_tried = 0
         self.num_encoded = 0
         self.spoken = 0
         self.encoding = threading.Event()
@@ -79,13 +83,17 @@ class FakeModel:
         return FakeInputs(brightness, (len(images) // 2, 1, 2), brightness)
 
     def encode_2d(self, pixel_values, grid_thw):
+        self.num_tried += 1
         self.encoding.set()
         self.may_encode.wait()
         if "encode" in self.fails:
             raise RuntimeError("the encoder is broken")
         return pixel_values
 
-    def encode_spatial(self, video):
+    def encode_frames(self, video):
+        return video
+
+    def encode_spatial(self, video, frame_tokens=None):
         return video
 
     def fuse(self, visual, spatial, grid_thw):
