@@ -50,6 +50,7 @@ def build_prefix(
     *,
     is_wanted: Callable[[], bool] = lambda: True,
     cache: EmbeddingCache | None = None,
+    on_stage: Callable[[str], object] = lambda stage: None,
 ) -> VisualPrefix | None:
     """Encode keyframes and prefill the model with them.
 
@@ -58,6 +59,7 @@ def build_prefix(
         selection: at least two keyframes, an even number.
         is_wanted: asked between the stages; False abandons the work.
         cache: embeddings of images that were encoded before; None encodes all.
+        on_stage: told the name of each stage when it begins.
 
     Returns:
         The prefix, or None if it was abandoned.
@@ -66,7 +68,7 @@ def build_prefix(
         InputError: if the keyframes' sizes differ.
     """
     images = [frame.image for frame in selection.frames]
-    stages = _Stages(model.device, is_wanted)
+    stages = _Stages(model.device, is_wanted, on_stage)
     with contextlib.suppress(_Abandoned):
         inputs = stages.run("preprocess", model.visual_inputs, images)
         keys = stages.run("recognise", lambda: [content_key(image) for image in images]) if cache else None
@@ -88,13 +90,16 @@ class _Abandoned(Exception):
 class _Stages:
     """Runs stages while their result is wanted, and notes how long each took."""
 
-    def __init__(self, device: torch.device, is_wanted: Callable[[], bool]) -> None:
+    def __init__(
+        self, device: torch.device, is_wanted: Callable[[], bool], on_stage: Callable[[str], object]
+    ) -> None:
         self.times: list[tuple[str, float]] = []
-        self._device, self._is_wanted = device, is_wanted
+        self._device, self._is_wanted, self._on_stage = device, is_wanted, on_stage
 
     def run(self, stage: str, work: Callable, *args: object, **options: object):
         if not self._is_wanted():
             raise _Abandoned
+        self._on_stage(stage)
         started = time.monotonic()
         result = work(*args, **options)
         settle(self._device)

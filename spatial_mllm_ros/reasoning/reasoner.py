@@ -127,6 +127,21 @@ class Reasoner:
         """Take a camera frame; returns at once."""
         self._keyframes.observe(frame)
 
+    def serve(self, selection: Selection, on_stage: Callable[[str], object] = lambda stage: None) -> VisualPrefix:
+        """Encode keyframes here and now, and answer from them: for a recording, instead of `observe`.
+
+        Args:
+            selection: at least two keyframes.
+            on_stage: told the name of each stage of encoding when it begins.
+
+        Raises:
+            InputError: if the keyframes cannot be encoded together.
+        """
+        prefix = build_prefix(self._model, selection, cache=self._cache, on_stage=on_stage)
+        assert prefix is not None, "only an unwanted prefix is abandoned"
+        self._slots.publish(prefix, time.monotonic())
+        return prefix
+
     def ask(
         self,
         question: str,
