@@ -5,16 +5,20 @@ network. Knows neither where the maps come from nor what is done with the frames
 """
 
 from spatial_mllm_ros.sampling.config import SelectorConfig
-from spatial_mllm_ros.sampling.offline import Sampling, space_aware_sampling
+from spatial_mllm_ros.sampling.offline import Sampling, coverage_of, space_aware_sampling
+from spatial_mllm_ros.sampling.picking import METHODS
 from spatial_mllm_ros.sampling.selection import Selection
 from spatial_mllm_ros.sampling.selector import KeyframeSelector
-from spatial_mllm_ros.sampling.spacing import uniform_indices
+from spatial_mllm_ros.sampling.spacing import even_count, uniform_indices
 
 __all__ = [
+    "METHODS",
     "KeyframeSelector",
     "Sampling",
     "Selection",
     "SelectorConfig",
+    "coverage_of",
+    "even_count",
     "space_aware_sampling",
     "uniform_indices",
 ]

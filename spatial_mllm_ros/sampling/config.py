@@ -38,7 +38,9 @@ class SelectorConfig:
         choices=("recent", "explore"),
         live=True,
     )
-    voxel_size_m: float = param(0.1, "Side of a voxel in metres", ge=0.005, le=10.0)
+    voxel_size_m: float = param(
+        0.2, "Side of a voxel in metres; not below the spacing of a map's points", ge=0.005, le=10.0
+    )
     voxel_size_unscaled: float = param(
         0.05, "Side of a voxel for point maps without metric scale, in their own unit", ge=1e-6, le=1e6
     )

@@ -6,6 +6,8 @@ trusted point, a flat scene, NaN) this one has; `docs/sampling.md` lists the cas
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +20,7 @@ from spatial_mllm_ros.sampling.coverage import greedy_max_coverage
 from spatial_mllm_ros.sampling.spacing import even_count, spread_in_time
 from spatial_mllm_ros.sampling.voxels import fit_grid, voxel_words
 
-__all__ = ["Sampling", "space_aware_sampling"]
+__all__ = ["Sampling", "coverage_of", "space_aware_sampling"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,11 @@ class Sampling:
     def coverage(self) -> float:
         """Share of the video's voxels that the keyframes see, in [0, 1]; 0 if there are none."""
         return self.covered_voxels / self.total_voxels if self.total_voxels else 0.0
+
+    @property
+    def coverage_curve(self) -> tuple[float, ...]:
+        """Share of the video's voxels that the first, the first two, ... of `order` see; empty if there are none."""
+        return tuple(seen / self.total_voxels for seen in itertools.accumulate(self.gains)) if self.total_voxels else ()
 
 
 def space_aware_sampling(
@@ -88,29 +95,74 @@ def space_aware_sampling(
     points, confidence = _checked(points, confidence)
     if num_keyframes < 0 or (fill and num_keyframes % 2):
         raise InputError(f"num_keyframes must be 0 or more, and even to be filled up to, not {num_keyframes}")
-    if not 0 <= percentile <= 100:
-        raise InputError(f"percentile must lie in [0, 100], not {percentile}")
     num_frames = len(points)
     stamps_ns = np.arange(num_frames) if stamps_ns is None else np.asarray(stamps_ns, np.int64)
     if stamps_ns.shape != (num_frames,):
         raise InputError(f"stamps_ns must have one stamp for each of {num_frames} frames, not shape {stamps_ns.shape}")
 
     wanted = even_count(num_keyframes, num_frames) if fill else num_keyframes
-    threshold = confidence_percentile(confidence, percentile)
-    trusted = trusted_from(threshold, min_confidence)
-    grid = fit_grid(points, confidence, trusted)
-    words = np.zeros((0, num_frames), np.uint64) if grid is None else voxel_words(points, confidence, trusted, grid)
-    order, gains = greedy_max_coverage(words, wanted)
+    scene = _Scene.of(points, confidence, percentile, min_confidence)
+    order, gains = greedy_max_coverage(scene.words, wanted)
     filled = spread_in_time(stamps_ns, order, wanted) if fill else []
-    return Sampling(
-        indices=tuple(sorted(order + filled)),
-        order=tuple(order),
-        gains=tuple(gains),
-        filled=tuple(filled),
-        total_voxels=int(count_bits(np.bitwise_or.reduce(words, axis=1))),
-        voxel_size=0.0 if grid is None else float(grid.voxel_size),
-        confidence_threshold=float(threshold),
-    )
+    return scene.sampling(order, gains, filled)
+
+
+def coverage_of(
+    points: NDArray[np.float32],
+    confidence: NDArray[np.float32],
+    order: Sequence[int],
+    *,
+    percentile: float = 50.0,
+    min_confidence: float = MIN_CONFIDENCE,
+) -> Sampling:
+    """Say what given frames would cover, on the voxels of `space_aware_sampling`.
+
+    Args:
+        points, confidence, percentile, min_confidence: as there.
+        order: distinct indices of frames, in the order in which gains are counted.
+
+    Raises:
+        InputError: as there, or if an index is repeated or there is no such frame.
+    """
+    points, confidence = _checked(points, confidence)
+    order = list(order)
+    if len(set(order)) < len(order) or not set(order) <= set(range(len(points))):
+        raise InputError(f"order must be distinct indices of {len(points)} frames, not {order}")
+    scene = _Scene.of(points, confidence, percentile, min_confidence)
+    return scene.sampling(*greedy_max_coverage(scene.words, len(order), first=order))
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """The voxels of a video."""
+
+    words: NDArray[np.uint64]  # [W,T]
+    voxel_size: float
+    threshold: float
+
+    @classmethod
+    def of(
+        cls, points: NDArray[np.float32], confidence: NDArray[np.float32], percentile: float, min_confidence: float
+    ) -> _Scene:
+        if not 0 <= percentile <= 100:
+            raise InputError(f"percentile must lie in [0, 100], not {percentile}")
+        threshold = confidence_percentile(confidence, percentile)
+        trusted = trusted_from(threshold, min_confidence)
+        grid = fit_grid(points, confidence, trusted)
+        if grid is None:
+            return cls(np.zeros((0, len(points)), np.uint64), 0.0, float(threshold))
+        return cls(voxel_words(points, confidence, trusted, grid), float(grid.voxel_size), float(threshold))
+
+    def sampling(self, order: Sequence[int], gains: Sequence[int], filled: Sequence[int] = ()) -> Sampling:
+        return Sampling(
+            indices=tuple(sorted([*order, *filled])),
+            order=tuple(order),
+            gains=tuple(gains),
+            filled=tuple(filled),
+            total_voxels=int(count_bits(np.bitwise_or.reduce(self.words, axis=1))),
+            voxel_size=self.voxel_size,
+            confidence_threshold=self.threshold,
+        )
 
 
 def _checked(points: NDArray, confidence: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

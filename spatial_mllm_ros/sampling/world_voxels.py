@@ -15,7 +15,7 @@ from spatial_mllm_ros.sampling.confidence import confidence_percentile, trusted_
 __all__ = ["voxel_centres", "voxel_names"]
 
 _AXIS_BITS = 21
-_REACH = 1 << (_AXIS_BITS - 1)  # voxels from the origin, either way: 104 km for voxels of 0.1 m
+_REACH = 1 << (_AXIS_BITS - 1)  # voxels from the origin, either way: 209 km for voxels of 0.2 m
 
 
 def voxel_names(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from spatial_mllm_ros.bench.set_sampling import sample_with_sets
 from spatial_mllm_ros.errors import InputError
-from spatial_mllm_ros.sampling import space_aware_sampling, voxels
+from spatial_mllm_ros.sampling import coverage_of, space_aware_sampling, voxels
 
 TEST_DATA = Path(__file__).resolve().parents[1] / "data" / "sampling"
 FIXTURES = Path(__file__).resolve().parents[3] / "shared" / "fixtures"
@@ -249,3 +249,19 @@ def test_inputs_that_are_views_are_not_changed():
 
     assert sampling == space_aware_sampling(*before, 2)
     np.testing.assert_array_equal(points, before[0])
+
+
+def test_coverage_of_the_picks_is_that_of_the_sampling():
+    rng = np.random.default_rng(0)
+    points, confidence = rng.random((9, 5, 5, 3), np.float32), rng.random((9, 5, 5), np.float32)
+    sampling = space_aware_sampling(points, confidence, 4)
+
+    assert coverage_of(points, confidence, sampling.order) == sampling
+    assert sampling.coverage_curve[-1] == sampling.coverage
+    assert sum(coverage_of(points, confidence, range(9)).gains) == sampling.total_voxels
+
+
+@pytest.mark.parametrize("order", [[0, 0], [9], [-1]])
+def test_coverage_of_frames_that_are_not_there_is_refused(order):
+    with pytest.raises(InputError, match="distinct indices of 2 frames"):
+        coverage_of(np.zeros((2, 3, 3, 3), np.float32), np.ones((2, 3, 3), np.float32), order)

@@ -1,0 +1,114 @@
+"""How much of a room's true surface do 16 keyframes see, if the camera has dwelt in one corner?
+
+Tours through furnished rooms, half of whose frames are spent in one corner, are streamed through live selectors. What
+their keyframes see is counted on patches of the true surface, with exact visibility: not on the voxels that the
+selectors go by. 100 % is what all frames of the tour see.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from spatial_mllm_ros.bench.machine import describe_machine
+from spatial_mllm_ros.bench.tours import Tour, make_tour
+from spatial_mllm_ros.frames.frame import Frame
+from spatial_mllm_ros.sampling import KeyframeSelector, SelectorConfig, uniform_indices
+
+__all__ = ["HELP", "add_arguments", "coverage_of_tour", "run"]
+
+HELP = "true surface seen by live keyframes, against uniform ones, on tours that dwell"
+
+_SELECTORS = {
+    "space-aware, explore": {"method": "space-aware", "window_policy": "explore"},
+    "space-aware, recent": {"method": "space-aware", "window_policy": "recent"},
+    "uniform, same window": {"method": "uniform", "window_policy": "recent"},
+    "recent": {"method": "recent", "window_policy": "recent"},
+}
+_UNIFORM = "uniform, whole tour"
+_TABLE_WIDTH = 100  # columns; a narrower terminal wraps lines rather than squeezing figures
+_BLANK = np.zeros((1, 1, 3), np.uint8)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `bench coverage`."""
+    parser.add_argument("--tours", type=int, default=24, help="number of tours (default: 24)")
+    parser.add_argument("--frames", type=int, default=300, help="frames in a tour (default: 300)")
+    parser.add_argument("--dwell", type=float, default=0.5, help="share of frames spent in one corner (default: 0.5)")
+    parser.add_argument("--window", type=int, default=128, help="frames in the selectors' window (default: 128)")
+    parser.add_argument("-k", "--num-keyframes", type=int, default=16, help="keyframes (default: 16)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first tour (default: 0)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run all tours and print the shares of surface seen, with their spread."""
+    seen: dict[str, list[float]] = {name: [] for name in (*_SELECTORS, _UNIFORM)}
+    with Progress(console=Console(stderr=True), disable=args.json, transient=True) as progress:
+        for number in progress.track(range(args.tours), description="tours"):
+            tour = make_tour(args.seed + number, args.frames, args.dwell)
+            for name, share in coverage_of_tour(tour, args.window, args.num_keyframes).items():
+                seen[name].append(share)
+    shares = {name: np.array(values) for name, values in seen.items()}
+    if args.json:
+        settings = {key: vars(args)[key] for key in ("tours", "frames", "dwell", "window", "num_keyframes", "seed")}
+        print(json.dumps({"machine": describe_machine(), **settings, "share_of_surface": seen}, indent=2))
+    else:
+        _print(shares, args)
+    return 0
+
+
+def coverage_of_tour(tour: Tour, window_frames: int, num_keyframes: int) -> dict[str, float]:
+    """Stream a tour through each selector; return the share of the surface seen that its keyframes see at the end."""
+    patches = tour.room.patches()
+    sees = np.stack([tour.room.sees(pose, patches) for pose in tour.world_from_camera])  # [T,P]
+    maps = [tour.point_map(index) for index in range(len(tour))]
+    keyframes = {_UNIFORM: uniform_indices(len(tour), num_keyframes)}
+    for name, settings in _SELECTORS.items():
+        selector = KeyframeSelector(
+            SelectorConfig(window_frames=window_frames, num_keyframes=num_keyframes, **settings)
+        )
+        for point_map in maps:
+            selector.add(Frame(image=_BLANK, stamp_ns=point_map.stamp_ns), point_map)
+            selection = selector.select()
+        stamps = [frame.stamp_ns for frame in selection.frames]
+        keyframes[name] = [index for index, point_map in enumerate(maps) if point_map.stamp_ns in stamps]
+    return {name: _share(sees, indices) for name, indices in keyframes.items()}
+
+
+def _share(sees: NDArray[np.bool_], indices: Sequence[int]) -> float:
+    return float(sees[list(indices)].any(axis=0).sum() / sees.any(axis=0).sum())
+
+
+def _print(shares: dict[str, NDArray[np.float64]], args: argparse.Namespace) -> None:
+    console = Console()
+    console.width = max(console.width, _TABLE_WIDTH)
+    console.print(
+        f"{args.tours} tours of {args.frames} frames, {100 * args.dwell:.0f} % of them in one corner; "
+        f"{args.num_keyframes} keyframes, window {args.window}.\nShare of the surface seen by the whole tour, in %; "
+        f"margin over '{_UNIFORM}', with the 95 % interval of its mean"
+    )
+    table = Table(box=None)
+    for heading in ("keyframes", "mean", "std", "min", "max", "margin", "interval", "better"):
+        table.add_column(heading, justify="left" if heading == "keyframes" else "right")
+    for name, values in shares.items():
+        difference = 100 * (values - shares[_UNIFORM])
+        low, high = _bootstrap_interval(difference)
+        margin = [f"{difference.mean():+.1f}", f"{low:+.1f} to {high:+.1f}", f"{(difference > 0).sum()}/{len(values)}"]
+        spread = [f"{100 * value:.1f}" for value in (values.mean(), values.std(), values.min(), values.max())]
+        table.add_row(name, *spread, *(margin if name != _UNIFORM else ["", "", ""]))
+    console.print(table)
+
+
+def _bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    rng = np.random.default_rng(0)
+    means = rng.choice(values, (10_000, len(values))).mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
