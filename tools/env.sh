@@ -16,6 +16,6 @@ if [ -f "$_root/install/local_setup.bash" ]; then
   export PATH="$_root/install/spatial_mllm_ros/lib/spatial_mllm_ros:$PATH"
 fi
 export PYTHONPATH="$_root${PYTHONPATH:+:$PYTHONPATH}"  # the modules of this checkout; interfaces come from install/
-# Fast DDS' default transports lose most camera images between processes (see README, Troubleshooting).
-export FASTDDS_BUILTIN_TRANSPORTS="${FASTDDS_BUILTIN_TRANSPORTS:-LARGE_DATA}"
+# Fast DDS' defaults lose most raw images between processes (see config/fastdds.xml).
+export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$_root/config/fastdds.xml}"
 unset _root _nounset

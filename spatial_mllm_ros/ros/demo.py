@@ -69,10 +69,11 @@ def _run(args: argparse.Namespace, console: Console) -> int:
         raise DemoError(f"there is no bag {args.bag}")
     environment = dict(os.environ)
     environment.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 100)))
-    environment.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA")
+    environment.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config" / "fastdds.xml"))
     with _Process("node", _node_command(args.checkpoint), args.out, environment) as node:
         console.print(f"[bold]1.[/] the node starts (log: {node.log})")
         node.wait_for_text("watching", LONGEST_START_S)
+        node.wait_for_text("is loaded", LONGEST_START_S)
         player_command = ["play_bag", args.bag, "--wait-for-subscribers", "30"]
         with _Process("player", player_command, args.out, environment) as player:
             console.print(f"[bold]2.[/] the bag {args.bag.name} plays into it at the camera's own rate")

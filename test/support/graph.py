@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 _domains = itertools.count(os.getpid() % 80 + 1)
 
 TOPICS = {
@@ -41,7 +42,7 @@ class Graph:
         self.environment = {
             **os.environ,
             "ROS_DOMAIN_ID": str(self.domain_id),
-            "FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA",
+            "FASTDDS_DEFAULT_PROFILES_FILE": str(ROOT / "config" / "fastdds.xml"),
             "OMP_NUM_THREADS": "1",
         }
 
