@@ -15,7 +15,7 @@ from spatial_mllm_ros.model.checkpoint import Checkpoint, find_checkpoint, open_
 from spatial_mllm_ros.model.config import OWN_ENTRY, ModelConfig, config_from_json
 from spatial_mllm_ros.model.network import TIED_NAME, SpatialNetwork, empty_network
 from spatial_mllm_ros.model.random_checkpoint import RANDOM_SMALL, write_random_small
-from spatial_mllm_ros.model.safetensors_file import have_same_data, read_tensor
+from spatial_mllm_ros.model.safetensors_file import have_same_data, read_tensor, staging_buffer
 from spatial_mllm_ros.model.spatial_mllm import SpatialMLLM
 from spatial_mllm_ros.model.tokenizer import load_tokenizer
 from spatial_mllm_ros.model.vggt import GEOMETRY_HEADS, HEADS, VggtConfig
@@ -155,10 +155,11 @@ def _read_weights(
     stored: Checkpoint, network: SpatialNetwork, config: ModelConfig, device: torch.device, dtype: torch.dtype
 ) -> None:
     heads = tuple(f"{_VGGT}{head}." for head in HEADS)
+    staging = staging_buffer()
     for name in network.state_dict():
         if name != TIED_NAME or not config.ties_embeddings:
-            tensor = read_tensor(stored.tensors[name], device, torch.float32 if name.startswith(heads) else dtype)
-            _set_parameter(network, name, tensor)
+            wanted = torch.float32 if name.startswith(heads) else dtype
+            _set_parameter(network, name, read_tensor(stored.tensors[name], device, wanted, staging))
     if config.ties_embeddings:
         network.tie_embeddings()
 

@@ -14,7 +14,7 @@ from spatial_mllm_ros.model.versions import qwen_module
 from spatial_mllm_ros.model.vggt import Vggt
 from spatial_mllm_ros.model.vision_tower import VisionTower
 
-__all__ = ["TIED_NAME", "SpatialNetwork", "empty_network"]
+__all__ = ["TIED_NAME", "SpatialNetwork", "build_language_model", "build_vision_tower", "empty_network"]
 
 TIED_NAME = "lm_head.weight"  # not saved when the language model's input and output embeddings are one tensor
 
@@ -33,8 +33,8 @@ class SpatialNetwork(nn.Module):
     def __init__(self, config: ModelConfig, heads: Sequence[str] = ()) -> None:
         super().__init__()
         text, vision = config.text, config.vision
-        self.visual = _vision_tower(vision)
-        self.model = _language_model(text)
+        self.visual = build_vision_tower(vision)
+        self.model = build_language_model(text)
         self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=False)
         self.spatial_encoder = nn.Module()
         self.spatial_encoder.vggt_model = Vggt(config.vggt, heads)
@@ -64,7 +64,8 @@ def empty_network(config: ModelConfig, heads: Sequence[str] = ()) -> SpatialNetw
     return network.eval().requires_grad_(False)
 
 
-def _vision_tower(config: VisionConfig) -> VisionTower:
+def build_vision_tower(config: VisionConfig) -> VisionTower:
+    """Build the 2D encoder from transformers' layers."""
     module = qwen_module()
     tower = module.Qwen2_5_VisionTransformerPretrainedModel(
         module.Qwen2_5_VLVisionConfig(
@@ -85,7 +86,8 @@ def _vision_tower(config: VisionConfig) -> VisionTower:
     return VisionTower(config, tower.patch_embed, tower.blocks, tower.merger)
 
 
-def _language_model(config: TextConfig) -> LanguageModel:
+def build_language_model(config: TextConfig) -> LanguageModel:
+    """Build the language model from transformers' layers."""
     module = qwen_module()
     # transformers 4.49 to 4.51 keep the sizes of the text model in the outer config and call the text model
     # Qwen2_5_VLModel; later releases have a text model and config of their own.

@@ -25,7 +25,10 @@ def grids_from(grid_thw: Tensor | Sequence) -> list[Grid]:
     Raises:
         InputError: if it is neither, or a side is not positive.
     """
-    rows = torch.as_tensor(grid_thw).tolist()
+    try:
+        rows = torch.as_tensor(grid_thw).tolist()
+    except (TypeError, ValueError):
+        rows = []
     rows = rows if rows and isinstance(rows[0], list) else [rows]
     if not all(len(row) == 3 and all(int(side) == side and side > 0 for side in row) for row in rows):
         raise InputError(f"a grid is (frame pairs, patch rows, patch columns), all positive, not {grid_thw}")

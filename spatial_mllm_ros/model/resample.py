@@ -1,7 +1,7 @@
 """Bicubic resizing that gives, bit for bit, what the two libraries of the official code give.
 
-Pillow works in two passes of fixed-point arithmetic with a rounded image between them; torchvision works in float32
-and rounds once. They differ by a level here and there, which is why both are needed.
+Pillow works in two passes of fixed-point arithmetic, rows first, with a rounded image between them; torchvision works in
+float32 and rounds once. They differ by a level here and there, which is why both are needed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def resize_as_torchvision(images: NDArray[np.uint8], height: int, width: int) ->
 
 
 def resize_as_pillow(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Resize uint8 [H,W,C] to [height,width,C] as `PIL.Image.resize` with `BICUBIC` does."""
+    """Resize uint8 [H,W,C] to [height,width,C] as `PIL.Image.resize` with `BICUBIC` does, in releases up to 12."""
     if width != image.shape[1]:
         image = _resize_rows(image.transpose(1, 0, 2), width).transpose(1, 0, 2)
     return _resize_rows(image, height) if height != image.shape[0] else image

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from spatial_mllm_ros.errors import CheckpointError
 
-__all__ = ["StoredTensor", "have_same_data", "read_header", "read_tensor"]
+__all__ = ["StoredTensor", "have_same_data", "read_header", "read_tensor", "staging_buffer"]
 
 _DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "F64": torch.float64}
 _MAX_HEADER_BYTES = 100_000_000  # as in the safetensors library; a larger length is a damaged file
@@ -70,8 +70,13 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     return tensors
 
 
-def read_tensor(stored: StoredTensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Read a tensor onto a device in a dtype; at most 4 MiB are held besides the result.
+def staging_buffer() -> Tensor:
+    """Make the buffer that `read_tensor` stages pieces in: 4 MiB, to be used for one tensor after another."""
+    return torch.empty(_PIECE_BYTES, dtype=torch.uint8)
+
+
+def read_tensor(stored: StoredTensor, device: torch.device, dtype: torch.dtype, staging: Tensor) -> Tensor:
+    """Read a tensor onto a device in a dtype; nothing is held besides the result and the staging buffer.
 
     Raises:
         CheckpointError: naming file and tensor, if it cannot be read.
@@ -83,8 +88,9 @@ def read_tensor(stored: StoredTensor, device: torch.device, dtype: torch.dtype) 
             if target.device.type == "cpu" and dtype == stored.dtype:
                 _read_into(file, target.reshape(-1))
             else:
-                for piece in target.reshape(-1).split(_PIECE_BYTES // stored.dtype.itemsize):
-                    values = torch.empty(piece.shape, dtype=stored.dtype)
+                room = staging.view(stored.dtype)
+                for piece in target.reshape(-1).split(len(room)):
+                    values = room[: len(piece)]
                     _read_into(file, values)
                     piece.copy_(values)
     except (OSError, EOFError) as error:

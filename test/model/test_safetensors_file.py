@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 
 from spatial_mllm_ros.errors import CheckpointError
 from spatial_mllm_ros.model import safetensors_file
-from spatial_mllm_ros.model.safetensors_file import have_same_data, read_header, read_tensor
+from spatial_mllm_ros.model.safetensors_file import have_same_data, read_header, read_tensor, staging_buffer
 
 CPU = torch.device("cpu")
 
@@ -31,7 +31,7 @@ def test_tensors_come_back_as_the_library_wrote_them(path, tensors, dtype, piece
     header = read_header(path)
     assert set(header) == set(tensors)
     for name, tensor in tensors.items():
-        read = read_tensor(header[name], CPU, dtype)
+        read = read_tensor(header[name], CPU, dtype, staging_buffer())
         assert torch.equal(read, tensor.to(dtype)), name
 
 
@@ -87,7 +87,7 @@ def test_a_file_that_changes_after_listing_is_named_with_the_tensor(path):
     header = read_header(path)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(CheckpointError, match=r"x\.safetensors: the tensor wide cannot be read"):
-        read_tensor(header["wide"], CPU, torch.float32)
+        read_tensor(header["wide"], CPU, torch.float32, staging_buffer())
     path.unlink()
     with pytest.raises(CheckpointError, match=r"x\.safetensors: the tensor wide cannot be read"):
-        read_tensor(header["wide"], CPU, torch.bfloat16)
+        read_tensor(header["wide"], CPU, torch.bfloat16, staging_buffer())
