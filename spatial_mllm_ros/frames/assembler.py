@@ -51,7 +51,7 @@ class AssemblerConfig:
         0.25, "Largest distance in time between two poses that are interpolated, seconds", ge=0.0, le=60.0
     )
     max_delay_s: float = param(
-        0.15, "Longest that an image waits for its depth and pose, seconds by the stamps", ge=0.0, le=10.0
+        0.5, "Longest that an image waits for its depth and pose, seconds by the stamps", ge=0.0, le=10.0
     )
     max_waiting: int = param(16, "Colour images that may wait, and depth images kept for them", ge=1, le=1024)
     max_waiting_bytes: int = param(

@@ -56,6 +56,11 @@ class GateConfig:
         2.0, "Seconds after which a frame passes even if it is blurred or unmoved", ge=0.0, le=3600.0, live=True
     )
 
+    depth_patience_s: float = param(
+        0.5, "Seconds for which frames without depth are passed over once frames with depth came; 0: none is", ge=0.0,
+        le=60.0, live=True,
+    )  # fmt: skip
+
     def __post_init__(self) -> None:
         check_parameters(self)
 
@@ -99,11 +104,12 @@ class FrameGate:
         self._newest_ns: int | None = None  # of all frames
         self._reference_ns: int | None = None  # of the last frame that passed, or the first one seen
         self._due_ns: int | None = None  # when the next frame may pass
+        self._depth_ns: int | None = None  # of the last frame with depth that was due
         self._reference: NDArray[np.uint8] | None = None  # small grey image of the last frame that passed
 
     @property
     def counts(self) -> Counter[str]:
-        """A copy of the counts by outcome: accepted, too_soon, blurred, unmoved, out_of_order; and time_jump."""
+        """A copy of the counts by outcome: accepted, too_soon, no_depth, blurred, unmoved, out_of_order; and time_jump."""
         return self._tally.counts
 
     def _notice_time(self, stamp_ns: int) -> None:
@@ -121,6 +127,8 @@ class FrameGate:
         self._newest_ns = frame.stamp_ns
         if self.would_be_too_soon(frame.stamp_ns):
             return "too_soon", None
+        if self._will_have_depth(frame):
+            return "no_depth", None
         if config.min_sharpness == 0 and config.min_motion == 0:
             return None, None
         small = small_grey(frame.image)
@@ -132,6 +140,13 @@ class FrameGate:
         if measured_sharpness < config.min_sharpness:
             return "blurred", small
         return ("unmoved" if motion < config.min_motion else None), small
+
+    def _will_have_depth(self, frame: Frame) -> bool:
+        """Tell whether to wait for a frame with depth: a depth camera is often slower than the colour camera."""
+        if frame.depth_m is not None:
+            self._depth_ns = frame.stamp_ns
+            return False
+        return self._depth_ns is not None and frame.stamp_ns - self._depth_ns < self.config.depth_patience_s * 1e9
 
     def _remember(self, stamp_ns: int, small: NDArray[np.uint8] | None) -> None:
         # A schedule with a slack (the "generic cell rate algorithm") instead of a least distance between frames: with

@@ -251,11 +251,13 @@ class SpatialMLLM:
         """
         rule = GenerationRule(temperature=temperature, top_p=top_p, repetition_penalty=repetition_penalty)
         stops = set(self.config.stop_ids if stop_ids is None else stop_ids)
+        # Placeholders of images and videos stand for embeddings that an answer does not have.
+        never = torch.tensor([self.config.video_token_id, self.config.image_token_id], device=self.device)
         for count in range(max_new_tokens):
             if prefill.logits is None:
                 raise InputError('generate needs the logits of the last token: prefill(..., logits="last")')
             last = prefill.logits[:, -1] if prefill.logits.ndim == 3 else prefill.logits
-            token = rule.choose(last, prefill.input_ids, generator)
+            token = rule.choose(last.index_fill(-1, never, -torch.inf), prefill.input_ids, generator)
             if token in stops:
                 return
             yield token

@@ -41,6 +41,8 @@ QUESTIONS = (
 )
 LEAST_RECEIVED = 0.95
 LONGEST_START_S = 120.0
+LOOK_AROUND_S = 8.0  # the robot sees something of the room before it is asked
+SHOWN_CHARACTERS = 72
 
 
 class DemoError(Exception):
@@ -77,6 +79,7 @@ def _run(args: argparse.Namespace, console: Console) -> int:
         player_command = ["play_bag", args.bag, "--wait-for-subscribers", "30"]
         with _Process("player", player_command, args.out, environment) as player:
             console.print(f"[bold]2.[/] the bag {args.bag.name} plays into it at the camera's own rate")
+            time.sleep(LOOK_AROUND_S)
             answers = [_ask(question, environment, node) for question in args.questions or QUESTIONS]
             answers.append(_ask((args.questions or QUESTIONS)[0], environment, node, stream=True))
             console.print("[bold]3.[/] a client in another process asks: three times the service, once the action")
@@ -123,7 +126,7 @@ def _print_answers(console: Console, answers: list[dict[str, Any]]) -> None:
     for answer in answers:
         table = Table(show_header=False, box=None, padding=(0, 1), pad_edge=True)
         table.add_row("question", answer["question"], style="bold")
-        table.add_row("answer", json.dumps(answer["answer"], ensure_ascii=False))
+        table.add_row("answer", _shown(answer["answer"]))
         table.add_row("status", f"{answer['status']} {answer['message']}".strip() + f" (over the {answer['door']})")
         stamps = answer["keyframe_stamps_s"]
         if stamps:
@@ -139,6 +142,13 @@ def _print_answers(console: Console, answers: list[dict[str, Any]]) -> None:
         table.add_row("before, ms", ", ".join(before))
         console.print(table, highlight=False)
         console.print()
+
+
+def _shown(text: str) -> str:
+    """Return text for a terminal: without control characters, and cut if it is long."""
+    printable = "".join(letter if letter.isprintable() and letter != "\ufffd" else "·" for letter in text)
+    cut = printable[:SHOWN_CHARACTERS]
+    return f'"{cut}"' if cut == printable else f'"{cut}…" ({len(text)} characters)'
 
 
 def _sum_up(console: Console, args: argparse.Namespace, answers: list[dict], played: int, received: int) -> int:

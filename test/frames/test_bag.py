@@ -205,7 +205,7 @@ def test_without_rosbags_the_message_says_how_to_get_it(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not SAMPLE_BAG.is_dir(), reason="the sample bag has not been generated")
 def test_the_sample_bag_gives_frames_with_depth_intrinsics_and_pose():
-    reader = BagReader(SAMPLE_BAG, Span(stride=10))
+    reader = BagReader(SAMPLE_BAG, Span(stride=6))  # the depth camera is six times slower
     frames = list(reader)
     assert len(frames) == reader.len_hint
     stamps = [frame.stamp_ns for frame in frames]

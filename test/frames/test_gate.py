@@ -180,3 +180,22 @@ def test_a_sideways_shift_is_motion():
         and gate.accept(frame_at(0.1, moved(20)))
         and not gate.accept(frame_at(0.2, moved(20)))
     )
+
+
+def with_depth(time_s: float) -> Frame:
+    return Frame(image=SHARP, stamp_ns=round(time_s * SECOND), depth_m=np.ones((2, 3), np.float32))
+
+
+def test_frames_of_a_slow_depth_camera_are_waited_for():
+    gate = FrameGate(GateConfig(**{**ANY, "max_rate_hz": 10.0}))
+    frames = [with_depth(i / 30) if i % 6 == 2 else frame_at(i / 30) for i in range(90)]
+    passed = [frame for frame in frames if gate.accept(frame)]
+    assert all(frame.depth_m is not None for frame in passed[1:])  # the first came before any depth
+    assert len(passed) == 1 + 15
+
+
+def test_frames_without_depth_pass_again_once_depth_has_stopped():
+    gate = FrameGate(GateConfig(**ANY, depth_patience_s=0.5))
+    assert gate.accept(with_depth(0.0))
+    assert accepted(gate, [0.1, 0.4, 0.6, 0.7]) == [0.6, 0.7]
+    assert gate.counts["no_depth"] == 2

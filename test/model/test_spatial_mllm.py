@@ -86,6 +86,12 @@ def test_generation_stops_at_a_stop_token_and_does_not_give_it(small_model, vide
     assert stopped == tokens[: tokens.index(stop)]
 
 
+def test_the_placeholder_of_a_video_is_never_said(small_model, video):
+    state = read_prefix(small_model, video)
+    state.logits[..., small_model.config.video_token_id] = 1e9  # as random weights may have it
+    assert next(small_model.generate(state, max_new_tokens=1)) != small_model.config.video_token_id
+
+
 def test_an_iteration_that_is_left_does_no_more_work(small_model, video, monkeypatch):
     state = read_prefix(small_model, video)
     length = state.length
