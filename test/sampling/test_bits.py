@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
@@ -13,6 +13,7 @@ from spatial_mllm_ros.sampling import bits
 FLAGS = nps.arrays(bool, st.tuples(st.integers(0, 5), st.integers(0, 200)))
 
 
+@settings(deadline=None)
 @given(flags=FLAGS)
 def test_packing_and_unpacking_gives_the_flags_back(flags):
     words = bits.pack_bits(flags)
@@ -23,6 +24,7 @@ def test_packing_and_unpacking_gives_the_flags_back(flags):
 
 
 @pytest.mark.parametrize("count", [bits._bits_in_words, bits._bits_by_table])
+@settings(deadline=None)
 @given(flags=FLAGS)
 def test_bits_are_counted_per_set(count, flags):
     words = np.ascontiguousarray(bits.pack_bits(flags).T)

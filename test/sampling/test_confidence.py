@@ -20,14 +20,14 @@ VALUES = nps.arrays(
 
 
 @needs_numpy_2
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(values=VALUES, percentile=st.sampled_from([0, 1, 25, 33.3, 50, 90, 99.9, 100]))
 def test_small_arrays_match_numpy(values, percentile):
     assert confidence_percentile(values, percentile) == np.percentile(values, percentile)
 
 
 @needs_numpy_2
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(values=VALUES, percentile=st.sampled_from([0, 1, 25, 50, 99.9, 100]))
 def test_the_bracket_matches_numpy(values, percentile):
     with pytest.MonkeyPatch.context() as patch:

@@ -20,12 +20,13 @@ def words_of(sets):
     return np.ascontiguousarray(pack_bits(flags).T)
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(sets=SETS, num_keyframes=st.integers(0, 25))
 def test_picks_and_gains_are_those_of_sets(sets, num_keyframes):
     assert greedy_max_coverage(words_of(sets), num_keyframes) == greedy_over_sets(sets, num_keyframes)
 
 
+@settings(deadline=None)
 @given(sets=SETS, num_keyframes=st.integers(0, 25), data=st.data())
 def test_candidates_are_chosen_from_in_their_order(sets, num_keyframes, data):
     candidates = data.draw(st.permutations(range(len(sets))))[: data.draw(st.integers(0, 20))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatial_mllm_ros.sampling.spacing import even_count, spread_in_time, uniform_indices
@@ -24,6 +24,7 @@ def test_uniform_rounds_down_as_the_papers_code_does():
     assert uniform_indices(0, 4) == uniform_indices(4, 0) == []
 
 
+@settings(deadline=None)
 @given(
     stamps=st.lists(st.integers(0, 10**18), min_size=1, max_size=30).map(sorted),
     data=st.data(),
