@@ -101,6 +101,7 @@ class Reasoner:
         self._prompt = model.prompt
         self._slots = PrefixSlots()
         self._cache = EmbeddingCache(self._config.cache_bytes)
+        self._kept = self._cache if self._config.cache_bytes else None
         self._keyframes = KeyframeWorker(
             selector, provider, self._encode, self._slots, self._config, buffer or BufferConfig(), on_selection
         )
@@ -137,7 +138,7 @@ class Reasoner:
         Raises:
             InputError: if the keyframes cannot be encoded together.
         """
-        prefix = build_prefix(self._model, selection, cache=self._cache, on_stage=on_stage)
+        prefix = build_prefix(self._model, selection, cache=self._kept, on_stage=on_stage)
         assert prefix is not None, "only an unwanted prefix is abandoned"
         self._slots.publish(prefix, time.monotonic())
         return prefix
@@ -222,7 +223,7 @@ class Reasoner:
         self.close()
 
     def _encode(self, selection: Selection, is_wanted: Callable[[], bool]) -> VisualPrefix | None:
-        return build_prefix(self._model, selection, is_wanted=is_wanted, cache=self._cache)
+        return build_prefix(self._model, selection, is_wanted=is_wanted, cache=self._kept)
 
     def _check(self, question: str, timeout_s: float | None, max_staleness_s: float | None) -> None:
         if not question.strip():
