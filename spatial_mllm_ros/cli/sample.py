@@ -24,12 +24,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from spatial_mllm_ros.errors import InputError
-from spatial_mllm_ros.frames import Frame, open_source
-from spatial_mllm_ros.geometry import GeometryConfig, PointMap, choose_provider
+from spatial_mllm_ros.frames import BagReader, Frame, open_source
+from spatial_mllm_ros.geometry import GeometryConfig, PointMap, PointMapProvider, choose_provider
 from spatial_mllm_ros.sampling import METHODS, Sampling, coverage_of, even_count, space_aware_sampling, uniform_indices
 from spatial_mllm_ros.sampling.contact_sheet import draw_contact_sheet
 
 __all__ = ["add_arguments", "run"]
+
+_LOOKS_PER_STEP = 8  # frames of a bag that are decoded for one candidate, in search of one with depth
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -134,25 +136,27 @@ def _read(path: Path, args: argparse.Namespace, predict: Callable | None, progre
         has_pose=any(frame.world_from_camera is not None for frame in frames),
         predict=predict,
     )
-    if provider is None:
-        if args.method == "space-aware":
-            raise InputError(
-                f"{path} has no depth with poses, so seeing space takes VGGT: give a --checkpoint that has its "
-                "geometry heads, or pick with --method uniform"
-            )
-        return _Recording(path, frames)
-    size = 1 if provider.name == "depth" else len(frames)  # VGGT cuts its chunks itself
-    pieces = [frames[start : start + size] for start in range(0, len(frames), size)]
-    maps: list[PointMap | None] = []
-    for piece in progress.track(pieces, description=f"{path.name}: point maps from {provider.name}"):
-        maps += provider.point_maps(piece)
-    return _Recording(path, frames, provider.name, *_stacked(path, maps))
+    mapped = None if provider is None else _in_one_world(path, frames, provider, progress)
+    if mapped is not None:
+        return mapped
+    if args.method == "space-aware":
+        raise InputError(
+            f"{path} has no depth with poses, so seeing space takes VGGT: give a --checkpoint that has its "
+            "geometry heads, or pick with --method uniform"
+            if provider is None
+            else f"{path}: no frame has a place in space; see the warnings, or pick with --method uniform"
+        )
+    return _Recording(path, frames)
 
 
 def _candidates(path: Path, most: int, progress: Progress) -> list[Frame]:
-    """Read at most about `most` frames at equal steps, as `uniform_indices` has them; skipped ones are not decoded."""
+    """Read at most about `most` frames at equal steps, as `uniform_indices` has them; skipped ones are not decoded.
+
+    Of a bag whose depth is slower than its images, the frame with depth and pose that comes next is taken.
+    """
     with open_source(path) as reader:
-        stride = max(1, reader.len_hint // most)
+        looks = _LOOKS_PER_STEP if isinstance(reader, BagReader) else 1
+        stride = max(1, reader.len_hint // (most * looks))
     with open_source(path, stride=stride) as reader:
         step = max(1.0, (reader.len_hint - 1) / (most - 1))
         frames: list[Frame] = []
@@ -160,30 +164,43 @@ def _candidates(path: Path, most: int, progress: Progress) -> list[Frame]:
         for index, frame in enumerate(progress.track(reader, total=reader.len_hint, description=description)):
             if index >= int(len(frames) * step):
                 frames.append(frame)
+            elif _has_geometry(frame) and not _has_geometry(frames[-1]):
+                frames[-1] = frame
     if not frames:
         raise InputError(f"{path} has no frame that can be read")
     return frames
 
 
-def _stacked(path: Path, maps: list[PointMap | None]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Stack the maps of the world with most frames; frames without one have no confidence."""
+def _has_geometry(frame: Frame) -> bool:
+    return frame.depth_m is not None and frame.intrinsics is not None and frame.world_from_camera is not None
+
+
+def _in_one_world(path: Path, frames: list[Frame], provider: PointMapProvider, progress: Progress) -> _Recording | None:
+    """Make point maps and keep the frames of the world with most of them; None if there is no map at all."""
+    size = 1 if provider.name == "depth" else len(frames)  # VGGT cuts its chunks itself
+    pieces = [frames[start : start + size] for start in range(0, len(frames), size)]
+    maps: list[PointMap | None] = []
+    for piece in progress.track(pieces, description=f"{path.name}: point maps from {provider.name}"):
+        maps += provider.point_maps(piece)
     worlds = Counter((point_map.frame_id, point_map.points.shape) for point_map in maps if point_map is not None)
     if not worlds:
-        raise InputError(f"{path}: no frame could be put into a world; see the warnings, or pick with --method uniform")
+        return None
     world = worlds.most_common(1)[0][0]
-    points = np.full((len(maps), *world[1]), np.nan, np.float32)
-    confidence = np.zeros(points.shape[:3], np.float32)
-    num_left_out = 0
-    for index, point_map in enumerate(maps):
-        if point_map is not None and (point_map.frame_id, point_map.points.shape) == world:
-            points[index], confidence[index] = point_map.points, point_map.confidence
-        else:
-            num_left_out += 1
-    if num_left_out:
-        print(
-            f"{path}: {num_left_out} of {len(maps)} candidates have no place in the world {world[0]!r}", file=sys.stderr
-        )
-    return points, confidence
+    kept = [
+        (frame, point_map)
+        for frame, point_map in zip(frames, maps, strict=True)
+        if point_map is not None and (point_map.frame_id, point_map.points.shape) == world
+    ]
+    if len(kept) < len(frames):
+        left_out = f"{len(frames) - len(kept)} of {len(frames)} candidates"
+        print(f"{path}: {left_out} are left out: they have no point map in the world {world[0]!r}", file=sys.stderr)
+    return _Recording(
+        path,
+        [frame for frame, _ in kept],
+        provider.name,
+        np.stack([point_map.points for _, point_map in kept]),
+        np.stack([point_map.confidence for _, point_map in kept]),
+    )
 
 
 def _sample(recording: _Recording, args: argparse.Namespace) -> Sampling:

@@ -11,6 +11,7 @@ from support.recorded_bags import BEGIN_NS, tour, write_bag
 
 from spatial_mllm_ros.cli import sample
 from spatial_mllm_ros.cli.main import main
+from spatial_mllm_ros.geometry import PointMap
 
 
 @pytest.fixture(scope="module")
@@ -150,18 +151,41 @@ def test_an_output_that_is_a_file_is_refused(folder, tmp_path, capsys):
     assert "is not a folder" in capsys.readouterr().err
 
 
-def test_frames_of_other_worlds_are_left_out_and_counted(tmp_path, capsys):
-    point_map = type("Map", (), {})
-    maps = []
-    for frame_id in ("vggt_1", "vggt_2", "vggt_2", None):
-        entry = None
-        if frame_id:
-            entry = point_map()
-            entry.frame_id, entry.points = frame_id, np.ones((2, 3, 3), np.float32)
-            entry.confidence = np.ones((2, 3), np.float32)
-        maps.append(entry)
+class TwoWorlds:
+    """A provider whose first frame lies in another world, and whose last lies in none."""
 
-    _, confidence = sample._stacked(tmp_path, maps)
+    name = "vggt"
 
-    assert confidence.any(axis=(1, 2)).tolist() == [False, True, True, False]
-    assert "2 of 4 candidates have no place" in capsys.readouterr().err
+    def point_maps(self, frames):
+        maps = [
+            PointMap(
+                points=np.ones((2, 3, 3), np.float32),
+                confidence=np.ones((2, 3), np.float32),
+                stamp_ns=frame.stamp_ns,
+                frame_id=f"vggt_{1 + (number > 0)}",
+            )
+            for number, frame in enumerate(frames)
+        ]
+        return maps[:-1] + [None]
+
+
+def test_frames_of_other_worlds_are_left_out_and_counted(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sample, "choose_provider", lambda *_, **__: TwoWorlds())
+
+    assert main(["sample", str(folder), "-k", "2", "--out", str(tmp_path / "out")]) == 0
+
+    assert "2 of 9 candidates are left out" in capsys.readouterr().err
+    assert result_in(tmp_path / "out")["num_candidates"] == 7
+
+
+def test_slow_depth_decides_which_frames_are_candidates(tmp_path):
+    """Depth with every third image only: those are taken, though others are due."""
+    stored = tour(count=24)
+    depth = [entry for entry in stored if "depth" in entry.topic]
+    bag = write_bag(tmp_path / "slow", [entry for entry in stored if entry not in depth] + depth[2::3])
+
+    assert main(["sample", str(bag), "-k", "2", "--candidates", "8", "--out", str(tmp_path / "out")]) == 0
+
+    result = result_in(tmp_path / "out")
+    assert result["num_candidates"] == 8
+    assert all((stamp - BEGIN_NS) // 10**8 % 3 == 2 for stamp in result["stamps_ns"])
