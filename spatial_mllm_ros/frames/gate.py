@@ -57,9 +57,8 @@ class GateConfig:
     )
 
     depth_patience_s: float = param(
-        0.5, "Seconds for which frames without depth are passed over once frames with depth came; 0: none is", ge=0.0,
-        le=60.0, live=True,
-    )  # fmt: skip
+        0.5, "Seconds for which frames without depth are passed over after one with depth", ge=0.0, le=60.0, live=True
+    )
 
     def __post_init__(self) -> None:
         check_parameters(self)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from spatial_mllm_ros.errors import InputError
 
 __all__ = ["pick_device", "pick_dtype"]
@@ -15,6 +13,8 @@ def pick_device(wanted: str) -> str:
     Raises:
         InputError: if a device is asked for that is not there or not known.
     """
+    import torch  # here, so that `runtime` can be imported, and `doctor` run, without it
+
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
