@@ -66,9 +66,11 @@ def run(args: argparse.Namespace) -> int:
     import torch
     import transformers
 
+    from spatial_mllm_ros.bench.ways import parse_size
+
     if args.threads:
         torch.set_num_threads(args.threads)
-    size = _parse_size(args.size)
+    size = parse_size(args.size)
     if args.num_keyframes < 2 or args.num_keyframes % 2 or args.rounds < 1:
         raise InputError("keyframes must be even and at least 2, and rounds at least 1")
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
@@ -158,16 +160,6 @@ def _summary(answers: list[TimedAnswer], plain: list[TimedAnswer]) -> dict[str, 
 def _visual_tokens(model: SpatialMLLM, images: list[NDArray[np.uint8]]) -> int:
     pairs, rows, columns = model.visual_inputs(images).grid_thw
     return pairs * rows * columns // model.config.merged_patches
-
-
-def _parse_size(text: str) -> tuple[int, int]:
-    try:
-        width, height = (int(part) for part in text.split("x"))
-    except ValueError:
-        raise InputError(f"a size is WxH in pixels, such as 252x196, not {text!r}") from None
-    if min(width, height) < 28 or width % 28 or height % 28:
-        raise InputError(f"the sides of a frame must be multiples of 28, not {text}")
-    return width, height
 
 
 @contextlib.contextmanager

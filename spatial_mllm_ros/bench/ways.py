@@ -11,12 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatial_mllm_ros.bench.plain_pipeline import PlainPipeline, TimedAnswer
+from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.frames import Frame
 from spatial_mllm_ros.model import SpatialMLLM
 from spatial_mllm_ros.reasoning import AnswerStatus, Reasoner, ReasonerConfig
-from spatial_mllm_ros.sampling import KeyframeSelector, SelectorConfig
+from spatial_mllm_ros.sampling import KeyframeSelector, Selection, SelectorConfig
 
-__all__ = ["QUESTIONS", "WAYS", "Cold", "Loaded", "Plain", "Warm", "Way", "noise_images"]
+__all__ = [
+    "QUESTIONS",
+    "WAYS",
+    "Cold",
+    "Loaded",
+    "Plain",
+    "Warm",
+    "Way",
+    "noise_images",
+    "parse_size",
+    "recent_selection",
+]
 
 QUESTIONS = (
     "How many chairs are in this room?",
@@ -33,6 +45,33 @@ def noise_images(count: int, size: tuple[int, int]) -> list[NDArray[np.uint8]]:
     width, height = size
     blocks = np.random.default_rng(0).integers(0, 256, (count, height // 7, width // 7, 3), dtype=np.uint8)
     return list(blocks.repeat(7, axis=1).repeat(7, axis=2))
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read a size "WxH" in pixels.
+
+    Raises:
+        InputError: if it is something else, or a side is no multiple of 28.
+    """
+    try:
+        width, height = (int(part) for part in text.split("x"))
+    except ValueError:
+        raise InputError(f"a size is WxH in pixels, such as 252x196, not {text!r}") from None
+    if min(width, height) < 28 or width % 28 or height % 28:
+        raise InputError(f"the sides of a frame must be multiples of 28, not {text}")
+    return width, height
+
+
+def recent_selection(images: Sequence[NDArray[np.uint8]]) -> Selection:
+    """Select all images, as frames in this order."""
+    selector = KeyframeSelector(_all_frames(len(images)))
+    for index, image in enumerate(images):
+        selector.add(Frame(image=image, stamp_ns=index * 10**8), None)
+    return selector.select()
+
+
+def _all_frames(count: int) -> SelectorConfig:
+    return SelectorConfig(method="recent", num_keyframes=count, window_frames=count)
 
 
 class Way(Protocol):
@@ -66,9 +105,6 @@ class Warm:
     label = "ours, warm"
 
     def __init__(self, model: SpatialMLLM, images: Sequence[NDArray[np.uint8]], max_new_tokens: int) -> None:
-        selector = KeyframeSelector(
-            SelectorConfig(method="recent", num_keyframes=len(images), window_frames=len(images))
-        )
         config = ReasonerConfig(
             max_new_tokens=max_new_tokens,
             timeout_s=_PATIENCE_S,
@@ -77,8 +113,9 @@ class Warm:
             min_refresh_s=0.0,
             max_duty=1.0,
         )
-        self._reasoner = Reasoner(model, selector, config=config)
-        self._frames = [Frame(image=image, stamp_ns=index * 10**8) for index, image in enumerate(images)]
+        self._reasoner = Reasoner(model, KeyframeSelector(_all_frames(len(images))), config=config)
+        self._images = images
+        self._selection = recent_selection(images)
         self._make_ready()
 
     def ask(self, question: str) -> TimedAnswer:
@@ -100,12 +137,6 @@ class Warm:
         self._reasoner.close()
 
     def _make_ready(self) -> None:
-        selector = KeyframeSelector(
-            SelectorConfig(method="recent", num_keyframes=len(self._frames), window_frames=len(self._frames))
-        )
-        for frame in self._frames:
-            selector.add(frame, None)
-        self._selection = selector.select()
         self._reasoner.serve(self._selection)
 
     def _before(self) -> None:
@@ -144,7 +175,7 @@ class Loaded(Warm):
     def _film(self) -> None:
         number = 0
         while not self._is_closed.wait(_FRAME_S):
-            image = self._frames[number % len(self._frames)].image
+            image = self._images[number % len(self._images)]
             self._reasoner.observe(Frame(image=image, stamp_ns=number * 10**8))
             number += 1
 

@@ -10,7 +10,7 @@ import importlib
 
 __all__ = ["add_arguments", "run"]
 
-BENCHMARKS = ("sampling", "coverage", "model", "latency")
+BENCHMARKS = ("sampling", "coverage", "model", "latency", "budget")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
