@@ -60,7 +60,7 @@ class SelectorConfig:
     )
     newest_age_s: float = param(
         1.0,
-        "With keep_newest: age in seconds, measured from the newest frame, at which a set is out of date",
+        "Age in seconds, measured from the newest frame, at which a set is out of date; with keep_newest, or no geometry",
         ge=0.0,
         live=True,
     )

@@ -194,14 +194,17 @@ class KeyframeSelector:
     def _present_set_will_do(self, picks: Picks, num_wanted: int) -> bool:
         """Say whether the present keyframes are all there and see nearly as much as new ones would."""
         present, config = self._keyframes, self._config
-        if picks.method != "space-aware" or config.min_gain == 0:
+        if config.method != "space-aware" or config.min_gain == 0:
             return False
         if (present.method, present.num_wanted) != (picks.method, num_wanted):
             return False
         if not set(present.candidates).issubset(self._window):
             return False
         newest_ns = max(candidate.frame.stamp_ns for candidate in present.candidates)
-        if config.keep_newest and self._stamps_ns[-1] - newest_ns > config.newest_age_s * 1e9:
+        is_old = self._stamps_ns[-1] - newest_ns > config.newest_age_s * 1e9
+        if picks.method != "space-aware":  # no geometry: equal steps would move with every frame
+            return not is_old
+        if config.keep_newest and is_old:
             return False
         return picks.covered_voxels < len(present.voxels) * (1 + config.min_gain)
 

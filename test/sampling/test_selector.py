@@ -303,3 +303,13 @@ def test_gains_of_a_kept_set_do_not_change():
     later = selector.select()
 
     assert (later.order, later.gains, later.version) == (first.order, (10, 5), first.version)
+
+
+def test_without_geometry_a_set_is_kept_until_it_is_too_old():
+    selector = selector_of(None, None, min_gain=0.03, newest_age_s=1.0)
+    version = selector.select().version
+    selector.add(frame_at(1.5), None)
+    assert selector.select().version == version
+    selector.add(frame_at(2.5), None)
+    kept = selector.select()
+    assert kept.version == version + 1 and kept.frames[-1].stamp_ns == 2.5 * SECOND
