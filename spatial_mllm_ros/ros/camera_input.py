@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
@@ -23,14 +23,47 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.frames import Frame, FrameAssembler, FrameGate
+from spatial_mllm_ros.frames.tally import Tally
 from spatial_mllm_ros.ros.config import Config
 from spatial_mllm_ros.ros.conversions import depth_from_msg, image_from_msg, stamp_ns_from_time
 from spatial_mllm_ros.ros.mount_lookup import Tf2MountLookup
-from spatial_mllm_ros.ros.qos import CAMERA, POSE, SubscriptionEventCallbacks, describe_publishers
+from spatial_mllm_ros.ros.qos import (
+    CAMERA,
+    OVERRIDABLE,
+    POSE,
+    SubscriptionEventCallbacks,
+    describe_publishers,
+    fresh,
+)
+from spatial_mllm_ros.ros.topic_watch import ImageWatch, QosWatch
+from spatial_mllm_ros.ros.topics import IMAGE_TYPES, image_topic
 
-__all__ = ["CameraInput"]
+__all__ = ["CameraInput", "CameraState"]
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraState:
+    """What is known about the camera's topics.
+
+    Attributes:
+        topic: resolved name of the colour topic.
+        publishers: who publishes on it, in words.
+        silence: why no image comes; empty while images come.
+        image_problem: why the newest image could not be used; empty if it could.
+        image_age_s: age of the newest image by its stamp and the node's clock; NaN before the first.
+        counts: of messages by outcome.
+        qos_problems: by resolved topic, in words.
+    """
+
+    topic: str
+    publishers: str
+    silence: str
+    image_problem: str
+    image_age_s: float
+    counts: Counter[str]
+    qos_problems: Mapping[str, str]
 
 
 class CameraInput:
@@ -38,7 +71,7 @@ class CameraInput:
 
     Args:
         node: on which to subscribe.
-        config: gate, assembler, decoding and transport.
+        config: gate, assembler, decoding and transports.
         on_frame: called with every frame that passes the gate; must return at once.
         on_time_jump: called when stamps go back (a bag that loops).
     """
@@ -50,28 +83,36 @@ class CameraInput:
         on_frame: Callable[[Frame], object],
         on_time_jump: Callable[[], object],
     ) -> None:
-        self.counts: Counter[str] = Counter()
-        self.qos_problems: dict[str, str] = {}
         self._node, self._config = node, config
         self._on_frame, self._on_time_jump = on_frame, on_time_jump
         self._mount_lookup = Tf2MountLookup(node)
         self._assembler = FrameAssembler(config.assembler, mount_lookup=self._mount_lookup.lookup)
         self._gate = FrameGate(config.gate)
+        self._tally = Tally(_log)
         self._subscriptions: list[Subscription] = []
+        self._qos_watch = QosWatch(node)
+        self._images: ImageWatch | None = None
         self._lock = threading.Lock()  # orders what several callbacks release
         self._time_jumps = 0
-        self._last_image_at: float | None = None
-        self.image_topic = ""
+        self._image_stamp_ns: int | None = None
+        self._image_problem = ""
+
+    @property
+    def image_topic(self) -> str:
+        """Resolved name of the colour topic; empty before `open`."""
+        return "" if self._images is None else self._images.topic
 
     def open(self) -> None:
         """Subscribe. Colour, depth and pose are served in parallel, each in order."""
-        compressed = self._config.node.image_transport == "compressed"
-        topic, kind = ("~/image/compressed", CompressedImage) if compressed else ("~/image", Image)
+        config = self._config.node
         colour, depth, pose = (MutuallyExclusiveCallbackGroup() for _ in range(3))
-        subscription = self._subscribe(kind, topic, self._on_image, CAMERA, colour)
-        self.image_topic = subscription.topic_name
+        kind = IMAGE_TYPES[config.image_transport]
+        topic = image_topic(self._node, "~/image", config.image_transport)
+        self._images = ImageWatch(self._node, self._node.resolve_topic_name(topic), kind.__name__)
+        self._subscribe(kind, topic, self._on_image, CAMERA, colour)
         self._subscribe(CameraInfo, "~/camera_info", self._on_camera_info, CAMERA, colour)
-        self._subscribe(Image, "~/depth", self._on_depth, CAMERA, depth)
+        depth_topic = image_topic(self._node, "~/depth", config.depth_transport)
+        self._subscribe(IMAGE_TYPES[config.depth_transport], depth_topic, self._on_depth, CAMERA, depth)
         self._subscribe(Odometry, "~/odometry", self._on_odometry, POSE, pose)
         self._subscribe(PoseStamped, "~/pose", self._on_pose, POSE, pose)
         self._mount_lookup.open()
@@ -81,28 +122,41 @@ class CameraInput:
         self._mount_lookup.close()
         while self._subscriptions:
             self._node.destroy_subscription(self._subscriptions.pop())
-        self._assembler.clear()
-        self._gate.reset()
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget images, depth and poses that wait for each other, as after a jump of the clock."""
+        with self._lock:
+            self._assembler.clear()
+            self._gate.reset()
 
     def reconfigure(self, config: Config) -> None:
         """Take over the live parameters."""
         self._config = config
         self._gate.config = config.gate
 
-    def seconds_since_image(self) -> float | None:
-        """Seconds since the last colour image arrived; None if there was none."""
-        return None if self._last_image_at is None else time.monotonic() - self._last_image_at
+    def check(self) -> CameraState:
+        """Look at what has arrived and at the graph; log what is wrong, and return the state for diagnostics.
 
-    def release_waiting(self) -> None:
-        """Let images go that wait for a depth image or a pose, once the camera has fallen silent."""
-        self._hand_on(self._assembler.flush())
-
-    def all_counts(self) -> Counter[str]:
-        """Return the counts of messages, assembler and gate together."""
-        counts = Counter(self.counts)
+        If the camera has fallen silent, images that wait for a depth image or a pose are released.
+        """
+        self._qos_watch.check()
+        silent_s = self._images.silent_s
+        if silent_s > self._config.assembler.max_delay_s:
+            self._hand_on(self._assembler.flush())
+        counts = self._tally.counts
+        counts.setdefault("images_received", 0)
         for part, more in (("assembler", self._assembler.counts), ("gate", self._gate.counts)):
             counts.update({f"{part}_{reason}": number for reason, number in more.items()})
-        return counts
+        return CameraState(
+            topic=self.image_topic,
+            publishers=describe_publishers(self._node, self.image_topic),
+            silence=self._images.check(self._config.node.camera_timeout_s),
+            image_problem=self._image_problem,
+            image_age_s=self._image_age_s(),
+            counts=counts,
+            qos_problems=dict(self._qos_watch.problems),
+        )
 
     def _subscribe(
         self,
@@ -111,51 +165,42 @@ class CameraInput:
         callback: Callable,
         qos: QoSProfile,
         group: MutuallyExclusiveCallbackGroup,
-    ) -> Subscription:
-        resolved = self._node.resolve_topic_name(topic)
+    ) -> None:
         subscription = self._node.create_subscription(
             kind,
             topic,
             callback,
-            qos,
+            fresh(qos),
             callback_group=group,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda info: self._on_bad_qos(resolved, info)),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda _: self._qos_watch.check()),
+            qos_overriding_options=QoSOverridingOptions(OVERRIDABLE),
         )
         self._subscriptions.append(subscription)
-        return subscription
-
-    def _on_bad_qos(self, topic: str, info: object) -> None:
-        policy = getattr(info.last_policy_kind, "name", info.last_policy_kind).lower()
-        problem = (
-            f"{topic}: a publisher's quality of service does not fit ({policy}): "
-            f"{describe_publishers(self._node, topic)}; change it there, or set the parameter "
-            f"qos_overrides.{topic}.subscription.{policy}"
-        )
-        self.qos_problems[topic] = problem
-        _log.error("%s", problem)
+        self._qos_watch.add(subscription)
 
     def _on_image(self, msg: Image | CompressedImage) -> None:
-        self.counts["images_received"] += 1
-        self._last_image_at = time.monotonic()
-        stamp_ns = self._stamp_ns(msg)
+        self._tally.add("images_received")
+        self._images.note()
+        self._image_stamp_ns = stamp_ns = self._stamp_ns(msg)
         if self._gate.would_be_too_soon(stamp_ns):
-            self.counts["images_too_soon"] += 1
+            self._tally.add("images_too_soon")
             return
         try:
             image = image_from_msg(msg, use_cv_bridge=self._config.decoding.use_cv_bridge)
         except InputError as error:
-            self._drop("images_unusable", self.image_topic, error)
+            self._image_problem = str(error)
+            self._tally.add("images_unusable", "%s: dropped an image: %s", self.image_topic, error)
             return
+        self._image_problem = ""
         frame_id = msg.header.frame_id
         self._hand_on(self._assembler.add_image(image, stamp_ns=stamp_ns, camera=self.image_topic, frame_id=frame_id))
 
-    def _on_depth(self, msg: Image) -> None:
-        self.counts["depth_received"] += 1
+    def _on_depth(self, msg: Image | CompressedImage) -> None:
+        self._tally.add("depth_received")
         try:
             depth_m = depth_from_msg(msg)
         except InputError as error:
-            self._drop("depth_unusable", "~/depth", error)
+            self._tally.add("depth_unusable", "dropped a depth image: %s", error)
             return
         frame_id = msg.header.frame_id
         self._hand_on(self._assembler.add_depth(depth_m, stamp_ns=self._stamp_ns(msg), frame_id=frame_id))
@@ -172,7 +217,7 @@ class CameraInput:
         self._add_pose(msg, msg.pose, "")
 
     def _add_pose(self, msg: Odometry | PoseStamped, pose: object, child_frame_id: str) -> None:
-        self.counts["poses_received"] += 1
+        self._tally.add("poses_received")
         p, q = pose.position, pose.orientation
         frames = self._assembler.add_pose(
             (p.x, p.y, p.z),
@@ -198,10 +243,7 @@ class CameraInput:
         """Return a message's stamp; the time of arrival for drivers that leave it empty."""
         return stamp_ns_from_time(msg.header.stamp) or self._node.get_clock().now().nanoseconds
 
-    def _drop(self, reason: str, topic: str, error: InputError) -> None:
-        self.counts[reason] += 1
-        text = f"{topic}: dropped a message: {error}"
-        if self.counts[reason] == 1:
-            _log.warning("%s (said once; counted as %s)", text, reason)
-        else:
-            _log.debug("%s", text)
+    def _image_age_s(self) -> float:
+        if self._image_stamp_ns is None:
+            return float("nan")
+        return (self._node.get_clock().now().nanoseconds - self._image_stamp_ns) / 1e9

@@ -20,7 +20,14 @@ class NodeConfig:
 
     autostart: bool = param(True, "Configure and activate at the start; false waits for a lifecycle manager")
     image_transport: str = param(
-        "raw", "Which colour topic to read: ~/image or ~/image/compressed", choices=("raw", "compressed")
+        "raw",
+        "Form of the colour topic: raw reads ~/image, compressed reads ~/image/compressed",
+        choices=("raw", "compressed"),
+    )
+    depth_transport: str = param(
+        "raw",
+        "Form of the depth topic: raw reads ~/depth, compressedDepth reads ~/depth/compressedDepth",
+        choices=("raw", "compressedDepth"),
     )
     publish_coverage: bool = param(True, "Publish the voxels that the keyframes see on ~/coverage", live=True)
     diagnostics_period_s: float = param(1.0, "Time between two messages on /diagnostics, s", ge=0.1, le=60.0)

@@ -137,7 +137,7 @@ def point_cloud_from_centres(centres: NDArray[np.float32], stamp_ns: int, frame_
         row_step=12 * len(points),
         is_dense=True,
     )
-    cloud._data = array("B", points.tobytes())  # the setter would look at every byte in Python
+    cloud.data = array("B", points.tobytes())  # set, not passed above: the constructor would copy it once more
     return cloud
 
 

@@ -1,56 +1,55 @@
-"""What `/diagnostics` says about the node: camera, keyframes, answers, model. State in, messages out."""
+"""What `/diagnostics` says about the node: state, camera, keyframes, answers, model. State in, messages out."""
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from spatial_mllm_ros.reasoning import AnswerStatus, ReasonerDiagnostics
+from spatial_mllm_ros.ros.camera_input import CameraState
 from spatial_mllm_ros.ros.pipeline import Pipeline
 
-__all__ = ["CameraState", "answers_status", "camera_status", "keyframes_status", "model_status"]
+__all__ = ["answers_status", "camera_status", "clock_status", "keyframes_status", "model_status"]
+
+_LARGEST_AGE_S = 60.0  # an image older than this does not come from a live camera with the node's clock
 
 
-@dataclass(frozen=True, kw_only=True)
-class CameraState:
-    """What is known about the camera's topics.
-
-    Attributes:
-        topic: resolved name of the colour topic.
-        publishers: who publishes on it, in words.
-        silent_s: seconds since the last image; None if there was none.
-        timeout_s: from when on silence is worth a warning.
-        counts: of messages by outcome.
-        qos_problems: by topic, in words.
-    """
-
-    topic: str
-    publishers: str
-    silent_s: float | None
-    timeout_s: float
-    counts: Counter[str]
-    qos_problems: Mapping[str, str]
-
-
-def camera_status(camera: CameraState) -> DiagnosticStatus:
-    """Say whether images come, and if not, why."""
+def camera_status(name: str, camera: CameraState) -> DiagnosticStatus:
+    """Say whether images come and can be used, and if not, why."""
     level, message = DiagnosticStatus.OK, "images are coming"
     if camera.qos_problems:
-        level, message = DiagnosticStatus.ERROR, next(iter(camera.qos_problems.values()))
-    elif camera.silent_s is None:
+        level, message = DiagnosticStatus.ERROR, "; ".join(camera.qos_problems.values())
+    elif camera.silence:
+        level, message = DiagnosticStatus.WARN, camera.silence
+    elif camera.image_problem:
+        level, message = DiagnosticStatus.ERROR, f"images cannot be used: {camera.image_problem}"
+    elif abs(camera.image_age_s) > _LARGEST_AGE_S:
         level = DiagnosticStatus.WARN
-        message = f"no image on {camera.topic} yet: {camera.publishers}; is ~/image remapped?"
-    elif camera.silent_s > camera.timeout_s:
-        level = DiagnosticStatus.WARN
-        message = f"no image on {camera.topic} for {camera.silent_s:.0f} s: {camera.publishers}"
-    values = {"topic": camera.topic, "publishers": camera.publishers, **dict(sorted(camera.counts.items()))}
-    return _status("camera", level, message, values)
+        message = (
+            f"images are stamped {camera.image_age_s:.0f} s before this node's time; "
+            "if a bag is played, play it with a clock and set use_sim_time"
+        )
+    values = {
+        "topic": camera.topic,
+        "publishers": camera.publishers,
+        "image_age_s": f"{camera.image_age_s:.3f}",
+        **dict(sorted(camera.counts.items())),
+    }
+    return _status(name, "camera", level, message, values)
 
 
-def keyframes_status(state: ReasonerDiagnostics) -> DiagnosticStatus:
+def clock_status(name: str, state: str, uses_sim_time: bool, now_ns: int) -> DiagnosticStatus:
+    """Say in which lifecycle state the node is, and whether its clock goes."""
+    level, message = DiagnosticStatus.OK, state
+    if uses_sim_time and now_ns == 0:
+        level, message = DiagnosticStatus.WARN, f"{state}; use_sim_time is set but nothing is published on /clock"
+    values = {"state": state, "use_sim_time": uses_sim_time, "time_s": f"{now_ns / 1e9:.3f}"}
+    return _status(name, "node", level, message, values)
+
+
+def keyframes_status(name: str, state: ReasonerDiagnostics) -> DiagnosticStatus:
     """Say whether there are keyframes to answer from, and how old they are."""
     level, message = DiagnosticStatus.OK, f"keyframe set {state.keyframes_version} is ready"
     if not state.is_ready:
@@ -59,16 +58,19 @@ def keyframes_status(state: ReasonerDiagnostics) -> DiagnosticStatus:
         "window_frames": state.window_frames,
         "frames_taken": state.frames_received,
         "frames_dropped": state.frames_dropped,
-        "prefix_age_s": f"{state.prefix_age_s:.2f}",
+        "prefix_age_s": "never" if math.isinf(state.prefix_age_s) else f"{state.prefix_age_s:.2f}",
         "prefixes_built": state.prefixes_built,
         "prefixes_abandoned": state.prefixes_abandoned,
         "pair_cache_hits": state.pair_cache_hits,
         "pair_cache_misses": state.pair_cache_misses,
+        "frame_cache_hits": state.frame_cache_hits,
+        "frame_cache_misses": state.frame_cache_misses,
+        "cache_bytes": state.cache_bytes,
     }
-    return _status("keyframes", level, message, values)
+    return _status(name, "keyframes", level, message, values)
 
 
-def answers_status(state: ReasonerDiagnostics) -> DiagnosticStatus:
+def answers_status(name: str, state: ReasonerDiagnostics) -> DiagnosticStatus:
     """Say how questions ended, and how long their stages took."""
     level, message = DiagnosticStatus.OK, f"{state.questions_ended.get(AnswerStatus.OK, 0)} questions answered"
     if state.last_error:
@@ -78,10 +80,10 @@ def answers_status(state: ReasonerDiagnostics) -> DiagnosticStatus:
     for stage, (median, percentile_95) in state.stages.items():
         values[f"{stage}_median_s"] = f"{median:.4f}"
         values[f"{stage}_p95_s"] = f"{percentile_95:.4f}"
-    return _status("answers", level, message, values)
+    return _status(name, "answers", level, message, values)
 
 
-def model_status(pipeline: Pipeline) -> DiagnosticStatus:
+def model_status(name: str, pipeline: Pipeline) -> DiagnosticStatus:
     """Say which model answers, and where it runs."""
     level, message = DiagnosticStatus.OK, f"{pipeline.name} answers"
     if pipeline.problem:
@@ -91,9 +93,9 @@ def model_status(pipeline: Pipeline) -> DiagnosticStatus:
     elif not pipeline.is_trained:
         level, message = DiagnosticStatus.WARN, f"{pipeline.name} has random weights: its answers mean nothing"
     values = {"checkpoint": pipeline.name, "device": pipeline.device, "backend": pipeline.backend}
-    return _status("model", level, message, values)
+    return _status(name, "model", level, message, values)
 
 
-def _status(part: str, level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
+def _status(name: str, part: str, level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
     pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
-    return DiagnosticStatus(level=level, name=f"spatial_mllm: {part}", message=message, hardware_id="", values=pairs)
+    return DiagnosticStatus(level=level, name=f"{name}: {part}", message=message, hardware_id="", values=pairs)

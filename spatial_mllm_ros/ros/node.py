@@ -1,46 +1,49 @@
 """The node `spatial_mllm`: a lifecycle node that watches a camera and answers questions about the space around it.
 
-configure: begin to load the model, offer services, action and topics. activate: watch the camera. deactivate and
-cleanup undo the two, in reverse. With the parameter `autostart` (the default) the node does the first two by itself.
+configure: begin to load the model. activate: watch the camera. deactivate and cleanup undo the two, in reverse. With
+the parameter `autostart` (the default) the node does the first two by itself. Services, action and diagnostics are
+there in every state: a question to a node that is not active is answered NOT_READY.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
-import signal
 import sys
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.context import Context
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.signals import SignalHandlerOptions
+from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from spatial_mllm_ros.errors import SpatialMLLMError
 from spatial_mllm_ros.frames import Frame, cv_bridge_probe
-from spatial_mllm_ros.msg import Keyframes, SpatialAnswer
-from spatial_mllm_ros.reasoning import Reasoner
+from spatial_mllm_ros.msg import Keyframes
+from spatial_mllm_ros.reasoning import AnswerStatus, Reasoner
 from spatial_mllm_ros.ros import diagnostics
 from spatial_mllm_ros.ros.camera_input import CameraInput
 from spatial_mllm_ros.ros.config import Config
 from spatial_mllm_ros.ros.conversions import keyframes_msg_from_selection
 from spatial_mllm_ros.ros.coverage import CoveragePublisher
-from spatial_mllm_ros.ros.logs import forward_logs
+from spatial_mllm_ros.ros.logs import LogForwarding
 from spatial_mllm_ros.ros.parameters import NodeParameters
-from spatial_mllm_ros.ros.pipeline import Pipeline
-from spatial_mllm_ros.ros.qos import ANSWER, LATEST, describe_publishers
-from spatial_mllm_ros.ros.question_doors import QuestionDoors, threads_needed
+from spatial_mllm_ros.ros.pipeline import Pipeline, check_model, load_model
+from spatial_mllm_ros.ros.process import run
+from spatial_mllm_ros.ros.qos import ANSWER, LATEST
+from spatial_mllm_ros.ros.question_doors import QuestionDoors, Unanswerable, threads_needed
 from spatial_mllm_ros.sampling import Selection
 
 __all__ = ["SpatialMLLMNode", "main"]
 
-_log = logging.getLogger(__name__)
-_OTHER_THREADS = 6  # colour, depth, pose, timers, lifecycle services, one to spare
+_log = logging.getLogger("spatial_mllm_ros.ros.node")  # not __name__, which is __main__ under `python -m`
+_OTHER_THREADS = 6  # colour, depth, pose, timer and services, lifecycle and clock, one to spare
+_TIME_JUMP = Duration(seconds=-1)  # a clock that goes back further than this has begun anew (a bag that loops)
 
 Return = TransitionCallbackReturn
 
@@ -53,7 +56,7 @@ def _logged(transition: Callable[[SpatialMLLMNode, LifecycleState], Return]) -> 
         try:
             return transition(node, state)
         except Exception as error:  # the edge between rclpy and us
-            _log.error("%s failed: %s", transition.__name__, error, exc_info=not isinstance(error, SpatialMLLMError))
+            _log.exception("%s failed: %s", transition.__name__, error)
             return Return.ERROR
 
     return run
@@ -62,17 +65,53 @@ def _logged(transition: Callable[[SpatialMLLMNode, LifecycleState], Return]) -> 
 class SpatialMLLMNode(LifecycleNode):
     """Camera in, answers out; see the module's contract.
 
+    Args:
+        name: of the node, where no remapping says another.
+        context: of rclpy; None for the default one.
+        cli_args: ROS arguments besides those of the process.
+        parameter_overrides: as from a parameter file.
+        load: gives the model for the parameters.
+
     Raises:
         InputError: if a parameter override is not allowed.
     """
 
-    def __init__(self, name: str = "spatial_mllm", **options: object) -> None:
-        super().__init__(name, **options)
-        forward_logs(self.get_logger())
-        self._declared = NodeParameters(self, self._on_parameters)
-        self._pipeline: Pipeline | None = None
-        self._camera: CameraInput | None = None
-        self._doors: QuestionDoors | None = None
+    def __init__(
+        self,
+        name: str = "spatial_mllm",
+        *,
+        context: Context | None = None,
+        cli_args: list[str] | None = None,
+        parameter_overrides: Sequence[Parameter] = (),
+        load: Callable[[Config], object] = load_model,
+    ) -> None:
+        super().__init__(name, context=context, cli_args=cli_args, parameter_overrides=list(parameter_overrides))
+        self._load = load
+        self._logs = LogForwarding(self.get_logger())
+        self._logs.open()
+        self._pipeline: Pipeline | None = None  # while configured
+        self._camera: CameraInput | None = None  # while active
+        self._configured, self._activated = contextlib.ExitStack(), contextlib.ExitStack()
+        self._is_finalized = False
+        try:
+            self._declared = NodeParameters(self, self._on_parameters)
+        except SpatialMLLMError:
+            self._logs.close()
+            super().destroy_node()
+            raise
+        self._doors = QuestionDoors(self, self._active_reasoner)
+        self._doors.open()
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", ANSWER)
+        group = MutuallyExclusiveCallbackGroup()
+        self.create_service(Trigger, "~/reset", self._on_reset, callback_group=group)
+        self.create_timer(  # on a clock of its own, so that it goes where nobody publishes /clock
+            self.config.node.diagnostics_period_s,
+            self._publish_diagnostics,
+            callback_group=group,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
+        threshold = JumpThreshold(min_forward=None, min_backward=_TIME_JUMP, on_clock_change=False)
+        self._jump_handle = self.get_clock().create_jump_callback(threshold, post_callback=self._on_clock_jump)
 
     @property
     def config(self) -> Config:
@@ -84,83 +123,113 @@ class SpatialMLLMNode(LifecycleNode):
         """Threads that the node's executor needs, so that waiting questions never hold up the camera."""
         return threads_needed(self.config.reasoning.queue_size) + _OTHER_THREADS
 
+    @property
+    def is_loading(self) -> bool:
+        """True while a model is being loaded."""
+        return self._pipeline is not None and self._pipeline.is_loading
+
     def start(self) -> bool:
         """Configure and activate, as `autostart` does; say whether that went well."""
         configured = self.trigger_configure() == Return.SUCCESS
         return configured and self.trigger_activate() == Return.SUCCESS
 
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Shut down, from any state; questions under way end CANCELLED. The executor must still be spinning."""
+        if not self._is_finalized:
+            self.trigger_shutdown()
+        self._doors.wait_until_idle(timeout_s)
+
+    def destroy_node(self) -> None:
+        """Free everything; the executor must not be spinning any more."""
+        self._close()
+        self._jump_handle.unregister()
+        self._doors.close()
+        self._logs.close()
+        super().destroy_node()
+
     @_logged
     def on_configure(self, state: LifecycleState) -> Return:
-        """Begin to load the model, and offer services, action and topics."""
+        """Begin to load the model; fail at once if it cannot be there."""
+        try:
+            check_model(self.config)
+        except SpatialMLLMError as error:
+            _log.error("cannot configure: %s", error)
+            return Return.FAILURE
         if self.config.decoding.use_cv_bridge:
             cv_bridge_probe()  # takes a moment: now rather than in the first camera callback
-        self._answers = self.create_publisher(SpatialAnswer, "~/answer", ANSWER)
+        made = self._configured
         self._keyframes = self.create_publisher(Keyframes, "~/keyframes", LATEST)
+        made.callback(self.destroy_publisher, self._keyframes)
         self._coverage = CoveragePublisher(self)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", ANSWER)
-        self._pipeline = Pipeline(self.config, self._on_selection)
-        self._doors = QuestionDoors(self, self._active_reasoner, self._answers.publish)
-        self._doors.open()
-        group = MutuallyExclusiveCallbackGroup()
-        self._reset = self.create_service(Trigger, "~/reset", self._on_reset, callback_group=group)
-        period_s = self.config.node.diagnostics_period_s
-        self._timer = self.create_timer(period_s, self._publish_diagnostics, callback_group=group)
+        made.callback(self._coverage.close)
+        self._pipeline = Pipeline(self.config, self._on_selection, self._load)
+        made.callback(self._close_pipeline)
         return Return.SUCCESS
 
     @_logged
     def on_activate(self, state: LifecycleState) -> Return:
         """Watch the camera."""
-        self._camera = CameraInput(self, self.config, self._on_frame, self._forget)
-        self._camera.open()
-        self.get_logger().info(f"watching {self._camera.image_topic}")
+        camera = CameraInput(self, self.config, self._on_frame, self._pipeline.forget)
+        self._activated.callback(self._stop_watching, camera)
+        camera.open()
+        self._camera = camera
+        _log.info("watching %s", camera.image_topic)
         return super().on_activate(state)
 
     @_logged
     def on_deactivate(self, state: LifecycleState) -> Return:
-        """Stop watching; questions are answered NOT_READY until the node is active again."""
+        """Stop watching; questions under way end CANCELLED."""
         result = super().on_deactivate(state)
-        camera, self._camera = self._camera, None
-        if camera is not None:
-            camera.close()
-        self._forget()
+        self._activated.close()
         return result
 
     @_logged
     def on_cleanup(self, state: LifecycleState) -> Return:
-        """Free what configure made."""
-        self._free()
+        """Let go of the model."""
+        self._configured.close()
         return Return.SUCCESS
 
     @_logged
     def on_shutdown(self, state: LifecycleState) -> Return:
         """Free everything, from any state."""
-        if self._camera is not None:
-            self.on_deactivate(state)
-        self._free()
+        self._is_finalized = True
+        self._close()
         return Return.SUCCESS
 
+    @_logged
     def on_error(self, state: LifecycleState) -> Return:
         """Free everything, so that the node can be configured again."""
-        return self.on_shutdown(state)
+        self._close()
+        return Return.SUCCESS
 
-    def _free(self) -> None:
+    def _close(self) -> None:
+        self._activated.close()
+        self._configured.close()
+
+    def _close_pipeline(self) -> None:
         pipeline, self._pipeline = self._pipeline, None
-        if pipeline is None:
-            return
-        self.destroy_timer(self._timer)
-        self.destroy_service(self._reset)
-        pipeline.close()  # ends the questions that wait, so that their threads come free
-        self._doors.close()
-        self._coverage.close()
-        for publisher in (self._diagnostics, self._keyframes, self._answers):
-            self.destroy_publisher(publisher)
+        pipeline.close()
 
-    def _active_reasoner(self) -> Reasoner | None:
+    def _stop_watching(self, camera: CameraInput) -> None:
+        self._camera = None
+        camera.close()
+        self._doors.end_all("the node was deactivated")
+        self._pipeline.forget()
+
+    def _active_reasoner(self) -> Reasoner:
         pipeline = self._pipeline
-        return pipeline.reasoner if pipeline is not None and self._camera is not None else None
+        if pipeline is None or self._camera is None:
+            raise Unanswerable(AnswerStatus.NOT_READY, "the node is not active; activate it first")
+        if pipeline.problem:
+            raise Unanswerable(AnswerStatus.INTERNAL_ERROR, pipeline.problem)
+        reasoner = pipeline.reasoner
+        if reasoner is None:
+            raise Unanswerable(AnswerStatus.NOT_READY, f"{pipeline.name} is still being loaded; see /diagnostics")
+        return reasoner
 
     def _on_frame(self, frame: Frame) -> None:
-        reasoner = self._active_reasoner()
+        pipeline = self._pipeline
+        reasoner = None if pipeline is None else pipeline.reasoner
         if reasoner is not None:
             reasoner.observe(frame)
 
@@ -175,43 +244,38 @@ class SpatialMLLMNode(LifecycleNode):
         response.message = "frames and keyframes are forgotten"
         return response
 
+    def _on_clock_jump(self, jump: object) -> None:
+        _log.info("the clock went back; frames and keyframes are forgotten")
+        self._forget()
+
     def _forget(self) -> None:
-        pipeline = self._pipeline
-        if pipeline is not None and pipeline.reasoner is not None:
-            pipeline.reasoner.clear()
+        camera, pipeline = self._camera, self._pipeline
+        if camera is not None:
+            camera.forget()
+        if pipeline is not None:
+            pipeline.forget()
 
     def _on_parameters(self, config: Config) -> None:
-        if self._camera is not None:
-            self._camera.reconfigure(config)
-        pipeline = self._pipeline
-        if pipeline is not None and pipeline.reasoner is not None:
-            pipeline.reasoner.reconfigure_selection(config.sampling)
+        camera, pipeline = self._camera, self._pipeline
+        if camera is not None:
+            camera.reconfigure(config)
+        if pipeline is not None:
+            pipeline.reconfigure(config)
 
     def _publish_diagnostics(self) -> None:
-        pipeline, camera = self._pipeline, self._camera
-        if pipeline is None:
-            return
-        reasoner = pipeline.reasoner
-        status = [diagnostics.model_status(pipeline)]
+        name, pipeline, camera = self.get_name(), self._pipeline, self._camera
+        state = "active" if camera is not None else "inactive" if pipeline is not None else "unconfigured"
+        state = "finalized" if self._is_finalized else state
+        uses_sim_time = self.get_parameter("use_sim_time").value
+        status = [diagnostics.clock_status(name, state, uses_sim_time, self.get_clock().now().nanoseconds)]
+        if pipeline is not None:
+            status.append(diagnostics.model_status(name, pipeline))
         if camera is not None:
-            silent_s = camera.seconds_since_image()
-            if silent_s is not None and silent_s > self.config.assembler.max_delay_s:
-                camera.release_waiting()
-            status.append(
-                diagnostics.camera_status(
-                    diagnostics.CameraState(
-                        topic=camera.image_topic,
-                        publishers=describe_publishers(self, camera.image_topic),
-                        silent_s=silent_s,
-                        timeout_s=self.config.node.camera_timeout_s,
-                        counts=camera.all_counts(),
-                        qos_problems=camera.qos_problems,
-                    )
-                )
-            )
+            status.append(diagnostics.camera_status(name, camera.check()))
+        reasoner = None if pipeline is None else pipeline.reasoner
         if reasoner is not None:
-            state = reasoner.diagnostics()
-            status += [diagnostics.keyframes_status(state), diagnostics.answers_status(state)]
+            reasoning = reasoner.diagnostics()
+            status += [diagnostics.keyframes_status(name, reasoning), diagnostics.answers_status(name, reasoning)]
         array = DiagnosticArray(status=status)
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
@@ -219,39 +283,7 @@ class SpatialMLLMNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; return an exit status."""
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    is_over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: is_over.set())
-    try:
-        node = SpatialMLLMNode()
-    except SpatialMLLMError as error:
-        print(f"spatial_mllm: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 2
-    executor = MultiThreadedExecutor(node.num_threads)
-    executor.add_node(node)
-    spinning = threading.Thread(target=_spin, args=(executor, is_over), name="spatial_mllm executor", daemon=True)
-    spinning.start()
-    is_well = node.start() if node.config.node.autostart else True
-    if not is_well:
-        is_over.set()
-    while not is_over.wait(0.5):  # in slices, so that a signal is noticed at once on every platform
-        pass
-    node.trigger_shutdown()
-    executor.shutdown(timeout_sec=5.0)
-    node.destroy_node()
-    rclpy.try_shutdown()
-    return 0 if is_well else 1
-
-
-def _spin(executor: MultiThreadedExecutor, is_over: threading.Event) -> None:
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        pass
-    finally:
-        is_over.set()
+    return run(SpatialMLLMNode, args)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,13 @@ post-set callback where rclpy has one (from Iron on), else at the end of the che
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -19,6 +22,7 @@ from spatial_mllm_ros.ros.config import Config, all_parameters
 
 __all__ = ["NodeParameters", "descriptor_from_spec"]
 
+_log = logging.getLogger(__name__)
 _LARGEST_INT = 2**63 - 1
 
 
@@ -40,12 +44,13 @@ class NodeParameters:
         for name, spec in self._specs.items():
             _declare(node, name, spec)
         self.config = Config.from_values(self._values())
+        _warn_of_unknown(node, list(self._specs))
         self._has_post_set = hasattr(node, "add_post_set_parameters_callback")
         node.add_on_set_parameters_callback(self._check)
         if self._has_post_set:
             node.add_post_set_parameters_callback(self._apply)
 
-    def _values(self, changes: list[Parameter] = ()) -> dict[str, Any]:
+    def _values(self, changes: Sequence[Parameter] = ()) -> dict[str, Any]:
         values = {name: self._node.get_parameter(name).value for name in self._specs}
         values.update({change.name: change.value for change in changes if change.name in self._specs})
         return values
@@ -87,5 +92,15 @@ def descriptor_from_spec(spec: ParameterSpec) -> ParameterDescriptor:
 def _declare(node: Node, name: str, spec: ParameterSpec) -> None:
     try:
         node.declare_parameter(name, spec.default, descriptor_from_spec(spec))
-    except Exception as error:  # rclpy's own types differ between releases; all of them mean a bad override
+    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
         raise InputError(f"parameter {name}: {error}; it should be: {spec.description}") from error
+
+
+def _warn_of_unknown(node: Node, known: list[str]) -> None:
+    """Warn of overrides that nobody declares; ROS ignores them without a word, and most are typing errors."""
+    ours = {name.partition(".")[0] for name in known if "." in name}
+    for name in getattr(node, "_parameter_overrides", {}):  # rclpy has no public way to ask
+        if name in known or name.partition(".")[0] not in ours:
+            continue
+        near = difflib.get_close_matches(name, known, 1)
+        _log.warning("there is no parameter %s%s; it is ignored", name, f", did you mean {near[0]}?" if near else "")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spatial_mllm_ros.errors import SpatialMLLMError
 from spatial_mllm_ros.geometry import choose_provider
@@ -12,9 +14,47 @@ from spatial_mllm_ros.reasoning import Reasoner
 from spatial_mllm_ros.ros.config import Config
 from spatial_mllm_ros.sampling import KeyframeSelector, Selection
 
-__all__ = ["Pipeline"]
+if TYPE_CHECKING:
+    from spatial_mllm_ros.model import SpatialMLLM
+
+__all__ = ["Pipeline", "check_model", "load_model"]
 
 _log = logging.getLogger(__name__)
+
+
+def check_model(config: Config) -> None:
+    """Find out what can be told about the model without loading it or fetching it from a hub.
+
+    Raises:
+        CheckpointError: if the folder is missing, or lacks files or is damaged at first sight.
+        InputError: if the device is not there.
+    """
+    from spatial_mllm_ros.model.checkpoint import find_checkpoint, open_checkpoint
+    from spatial_mllm_ros.runtime import pick_device
+
+    pick_device(config.model.device)
+    checkpoint = config.model.checkpoint
+    is_path = checkpoint.startswith((".", "~", "/")) or Path(checkpoint).is_dir()
+    if is_path:
+        open_checkpoint(find_checkpoint(checkpoint))
+
+
+def load_model(config: Config) -> SpatialMLLM:
+    """Load the model that the parameters name.
+
+    Raises:
+        CheckpointError: if it cannot be had, or is not what it should be.
+    """
+    from spatial_mllm_ros.model import load_spatial_mllm
+    from spatial_mllm_ros.runtime import pick_device, pick_dtype
+
+    device = pick_device(config.model.device)
+    return load_spatial_mllm(
+        config.model.checkpoint,
+        device=device,
+        dtype=pick_dtype(config.model.dtype, device),
+        geometry=config.geometry.provider == "vggt",
+    )
 
 
 class Pipeline:
@@ -23,6 +63,7 @@ class Pipeline:
     Args:
         config: all parameters.
         on_selection: called from a background thread with every new keyframe set.
+        load: gives the model.
 
     Attributes:
         reasoner: None until the model is loaded, and after `close`.
@@ -31,11 +72,15 @@ class Pipeline:
 
     backend = "torch"
 
-    def __init__(self, config: Config, on_selection: Callable[[Selection], object]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        on_selection: Callable[[Selection], object],
+        load: Callable[[Config], SpatialMLLM] = load_model,
+    ) -> None:
         self.reasoner: Reasoner | None = None
         self.problem = ""
-        self.device = config.model.device
-        self._config, self._on_selection = config, on_selection
+        self._config, self._on_selection, self._load_model = config, on_selection, load
         self._is_closed = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._load, name="spatial_mllm load", daemon=True)
@@ -47,9 +92,34 @@ class Pipeline:
         return self._config.model.checkpoint
 
     @property
+    def device(self) -> str:
+        """Where the model runs; until it is loaded, where it shall."""
+        reasoner = self.reasoner
+        return self._config.model.device if reasoner is None else str(reasoner.model.device)
+
+    @property
     def is_trained(self) -> bool:
         """False while the model has random weights or is not loaded."""
-        return self.reasoner is not None and self.reasoner.model.is_trained
+        reasoner = self.reasoner
+        return reasoner is not None and reasoner.model.is_trained
+
+    @property
+    def is_loading(self) -> bool:
+        """True while the thread that loads the model is alive."""
+        return self._thread.is_alive()
+
+    def reconfigure(self, config: Config) -> None:
+        """Take over the live parameters."""
+        with self._lock:
+            self._config = config
+            if self.reasoner is not None:
+                self.reasoner.reconfigure_selection(config.sampling)
+
+    def forget(self) -> None:
+        """Forget all frames and keyframes."""
+        reasoner = self.reasoner
+        if reasoner is not None:
+            reasoner.clear()
 
     def close(self) -> None:
         """Stop the reasoner; a model still being loaded is thrown away when it is there."""
@@ -61,43 +131,29 @@ class Pipeline:
 
     def _load(self) -> None:
         try:
-            reasoner = self._make_reasoner()
+            model = self._load_model(self._config)
+            with self._lock:
+                if self._is_closed:
+                    return
+                self.reasoner = self._make_reasoner(model)
         except SpatialMLLMError as error:
-            self.problem = str(error)
-            _log.error("the model cannot be loaded: %s", error)
-            return
+            self.problem = f"the model cannot be loaded: {error}"
+            _log.error("%s", self.problem)
         except Exception as error:  # the edge of a thread: out of memory, say; diagnostics must tell
             self.problem = f"the model cannot be loaded: {error}"
             _log.exception("the model cannot be loaded")
-            return
-        with self._lock:
-            if not self._is_closed:
-                self.reasoner = reasoner
-        if self._is_closed:
-            reasoner.close()
-        elif not reasoner.model.is_trained:
-            _log.warning("%s has random weights: its answers mean nothing", self.name)
+        else:
+            _log.info("%s is loaded on %s", self.name, self.device)
+            if not model.is_trained:
+                _log.warning("%s has random weights: its answers mean nothing", self.name)
 
-    def _make_reasoner(self) -> Reasoner:
-        from spatial_mllm_ros.model import load_spatial_mllm
-        from spatial_mllm_ros.runtime import pick_device, pick_dtype
-
+    def _make_reasoner(self, model: SpatialMLLM) -> Reasoner:
         config = self._config
-        self.device = pick_device(config.model.device)
-        needs_vggt = config.geometry.provider == "vggt"
-        model = load_spatial_mllm(
-            config.model.checkpoint,
-            device=self.device,
-            dtype=pick_dtype(config.model.dtype, self.device),
-            geometry=needs_vggt,
-        )
-        provider = choose_provider(
-            config.geometry, has_depth=True, has_pose=True, predict=model.predict_geometry if needs_vggt else None
-        )
+        predict = model.predict_geometry if config.geometry.provider == "vggt" else None
         return Reasoner(
             model,
             KeyframeSelector(config.sampling),
-            provider,
+            choose_provider(config.geometry, has_depth=True, has_pose=True, predict=predict),
             config.reasoning,
             buffer=config.buffer,
             backend=self.backend,
