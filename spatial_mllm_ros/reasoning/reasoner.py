@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Reasoner", "ReasonerDiagnostics"]
 
+_LONGEST_S = 3600.0  # a question must not hold its place in line for ever
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReasonerDiagnostics:
@@ -236,5 +238,5 @@ class Reasoner:
         if len(question) > longest:
             raise InputError(f"the question has {len(question)} characters; at most {longest} are allowed")
         for name, value in (("timeout", timeout_s), ("max_staleness", max_staleness_s)):
-            if value is not None and not 0 <= value < float("inf"):  # NaN fails too
-                raise InputError(f"{name} must be a number of seconds, at least 0, not {value}")
+            if value is not None and not 0 <= value <= _LONGEST_S:  # NaN fails too
+                raise InputError(f"{name} must lie between 0 and {_LONGEST_S:.0f} seconds, not {value}")

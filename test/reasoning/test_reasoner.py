@@ -122,7 +122,7 @@ def test_long_question_is_invalid_and_says_the_limit(start):
     assert result.status == AnswerStatus.INVALID_QUESTION and "11 characters; at most 10" in result.message
 
 
-@pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf"), 3601.0])
 @pytest.mark.parametrize("name", ["timeout_s", "max_staleness_s"])
 def test_time_that_is_no_time_is_invalid(start, name, bad):
     reasoner, _ = start()
