@@ -1,8 +1,8 @@
-"""The network: Spatial-MLLM's two encoders, connector and language model, and everything between files, images and text.
+"""The network: Spatial-MLLM's two encoders, connector and language model, and what lies between files, images and text.
 
 Takes a checkpoint in the official v1.1 layout, RGB frames and questions; gives the forward in parts (`encode_2d`,
-`encode_spatial`, `fuse`, `prefill`, `generate`), each usable alone. It does not know how keyframes are chosen, what runs
-an encoder instead of torch (`runtime/`), when a prefix is rebuilt or who asks (`reasoning/`), or ROS.
+`encode_spatial`, `fuse`, `prefill`, `generate`), each usable alone. It does not know how keyframes are chosen, what
+runs an encoder instead of torch (`runtime/`), when a prefix is rebuilt or who asks (`reasoning/`), or ROS.
 """
 
 from spatial_mllm_ros.model.config import ModelConfig

@@ -8,9 +8,9 @@ from torch import Tensor
 
 __all__ = ["MAX_SCORE_BYTES", "attend"]
 
-# Where torch has no fused kernel (old GPUs, some dtypes and masks) it holds all scores of one call in float32. At 16
-# frames of 644x476 that would be 40 GiB in VGGT's global attention; in blocks of queries it is at most this much.
-# Large enough to keep a GPU busy: 668 queries x 16 heads there.
+# Where torch has no fused kernel (old GPUs, some dtypes) it holds all scores of one call in float32, and their softmax.
+# At 16 frames of 644x476 the scores of VGGT's global attention would be 40 GB; in blocks of queries they are at most
+# this much. Large enough to keep a GPU busy: 668 queries x 16 heads there. Figures in docs/model.md.
 MAX_SCORE_BYTES = 1 << 30
 
 

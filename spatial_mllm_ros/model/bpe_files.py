@@ -10,7 +10,7 @@ from spatial_mllm_ros.model.checkpoint import read_json
 
 __all__ = ["tokenizer_from_bpe_files"]
 
-# How Qwen2 cuts text before merging: contractions, words with one leading sign, single digits, signs, line ends, spaces.
+# How Qwen2 cuts text before merging: contractions, words with one leading sign, digits, signs, line ends, spaces.
 _QWEN_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
     r"|[^\r\n\p{L}\p{N}]?\p{L}+"

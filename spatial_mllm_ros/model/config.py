@@ -203,7 +203,9 @@ def _check(model: ModelConfig, source: str) -> None:
             f"{text.hidden_size}"
         )
     if 2 * sum(text.mrope_section) != text.head_dim:
-        raise CheckpointError(f"{source}: mrope_section {text.mrope_section} does not add up to half of {text.head_dim}")
+        raise CheckpointError(
+            f"{source}: mrope_section {text.mrope_section} does not add up to half of {text.head_dim} channels"
+        )
     if vision.patch_size != model.vggt.patch_size:
         raise CheckpointError(
             f"{source}: patches of {vision.patch_size} pixels (2D) and {model.vggt.patch_size} (spatial)"

@@ -47,6 +47,7 @@ class GenerationRule:
         """
         scores = logits.float()
         if self.repetition_penalty != 1:
+            seen_ids = seen_ids.to(scores.device)
             seen = scores.gather(1, seen_ids)
             seen = torch.where(seen < 0, seen * self.repetition_penalty, seen / self.repetition_penalty)
             scores = scores.scatter(1, seen_ids, seen)

@@ -152,7 +152,8 @@ def _vision(model: SpatialMLLM, golden: Arrays) -> dict[str, Any]:
     network, ours = model.network, {}
     grid = golden["video_grid_thw"]
     if "frames" in golden:
-        ours["pixel_values_videos"], our_grid = patches_from(golden["frames"], patch_size=model.config.vision.patch_size)
+        patch_size = model.config.vision.patch_size
+        ours["pixel_values_videos"], our_grid = patches_from(golden["frames"], patch_size=patch_size)
         ours["video_grid_thw"] = np.array([our_grid])
         ours["video_tchw"] = _video_from(golden["frames"])
     pixels, video = (
@@ -171,7 +172,7 @@ def _vision(model: SpatialMLLM, golden: Arrays) -> dict[str, Any]:
     ours["spatial_patch_tokens"] = patches = last[:, special:]
     ours["connector_merged_input"] = network.connector.merge_tokens(patches, grids_from(grid)[0])
     ours["connector_out"] = ours["connector_output"] = model.connect(last, grid)
-    ours["fused_embeds"] = fused = model.fuse(visual, model.encode_spatial(video), grid)
+    ours["fused_embeds"] = model.fuse(visual, model.encode_spatial(video), grid)
     return ours
 
 
@@ -202,7 +203,7 @@ def _read(model: SpatialMLLM, ids: NDArray, fused: Tensor | None, grid: NDArray 
 
 def _final_hidden(model: SpatialMLLM, ids: NDArray, fused: Tensor | None, positions: Tensor) -> Tensor:
     embeds = model.embed(torch.from_numpy(ids), fused)
-    return model.network.model(embeds, positions, KVCache(model.config.text.num_hidden_layers))
+    return model.network.model(embeds, positions.to(model.device), KVCache(model.config.text.num_hidden_layers))
 
 
 def _rope_delta(positions: Tensor) -> NDArray:

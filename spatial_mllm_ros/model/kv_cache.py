@@ -1,22 +1,21 @@
-"""Keys and values of the tokens that a language model has seen, in buffers that grow by doubling and crop for free."""
+"""Keys and values of the tokens that a language model has seen, in buffers with room to grow, which crop for free."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from spatial_mllm_ros.errors import InputError
 
 __all__ = ["KVCache"]
 
-_FIRST_CAPACITY = 256  # tokens; a question and its answer fit without growing
+_ROOM = 256  # tokens beyond those at hand; a question and its answer mostly fit without another copy
 
 
 class KVCache:
     """Keys and values per layer, [1,heads,length,D] each.
 
-    All layers share one length, which moves only when a whole pass is done (`commit`): a pass that fails half way leaves
-    the cache as it was. Cropping forgets tokens without moving or freeing memory. Not for use by two threads at once.
+    All layers share one length, which moves only when a whole pass is done (`commit`): a pass that fails half way
+    leaves the cache as it was. Cropping forgets tokens without moving or freeing memory. For one thread at a time.
     """
 
     def __init__(self, num_layers: int) -> None:
@@ -59,8 +58,7 @@ class KVCache:
             old = buffers[layer]
             if old is not None and old.shape[2] >= length:
                 continue
-            # A first pass is a prefix that questions will follow: exact size and some room. Later: double.
-            capacity = length + _FIRST_CAPACITY if old is None else max(length, 2 * old.shape[2])
+            capacity = length + max(_ROOM, 0 if old is None else old.shape[2] // 4)
             new = like.new_empty(like.shape[0], like.shape[1], capacity, like.shape[3])
             if old is not None:
                 new[:, :, : self.length] = old[:, :, : self.length]

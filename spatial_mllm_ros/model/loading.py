@@ -52,14 +52,15 @@ def load_spatial_mllm(
 
     Raises:
         CheckpointError: naming file and tensor, if something is missing, unexpected, damaged or of a wrong shape.
-        InputError: if a size is unknown or contradicts another, or the dtype is not one of the three.
+        InputError: if a size is unknown or contradicts another, the dtype is not one of the three, or torch cannot use
+            the device.
     """
-    dtype = _dtype(dtype)
+    options = (_device(device), _dtype(dtype), geometry, sizes)
     if str(checkpoint) == RANDOM_SMALL:
         with tempfile.TemporaryDirectory(prefix="spatial_mllm_") as folder:
             write_random_small(Path(folder))
-            return _load(Path(folder), RANDOM_SMALL, torch.device(device), dtype, geometry, sizes)
-    return _load(find_checkpoint(checkpoint), str(checkpoint), torch.device(device), dtype, geometry, sizes)
+            return _load(Path(folder), RANDOM_SMALL, *options)
+    return _load(find_checkpoint(checkpoint), str(checkpoint), *options)
 
 
 def read_config(stored: Checkpoint, sizes: Mapping[str, Any] | None = None, *, geometry: bool = False) -> ModelConfig:
@@ -167,6 +168,16 @@ def _read_weights(
 def _set_parameter(network: nn.Module, name: str, tensor: Tensor) -> None:
     owner, _, attribute = name.rpartition(".")
     setattr(network.get_submodule(owner), attribute, nn.Parameter(tensor, requires_grad=False))
+
+
+def _device(device: str | torch.device) -> torch.device:
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (AssertionError, RuntimeError) as error:  # torch raises the former where it was built without CUDA
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"torch cannot use the device {str(device)!r}: {reason}") from error
+    return found
 
 
 def _dtype(dtype: str | torch.dtype) -> torch.dtype:

@@ -15,6 +15,7 @@ class Prefill:
     """A read prompt, to be continued, generated from and cropped back.
 
     Continuing and generating extend it in place; `crop` undoes that at no cost. Not for use by two threads at once.
+    Tokens and positions stay on the CPU, so that keeping account of them never waits for a GPU.
 
     Attributes:
         logits: what the last pass was asked for: [1,V] of the last token, [1,n,V] of all its tokens, or None.
@@ -24,11 +25,11 @@ class Prefill:
         attention_mask: bool [1,L], False for padding; None if there is no padding.
     """
 
-    def __init__(self, cache: KVCache, device: torch.device) -> None:
+    def __init__(self, cache: KVCache) -> None:
         self.cache = cache
         self.logits: Tensor | None = None
-        self.input_ids = torch.zeros(1, 0, dtype=torch.int64, device=device)
-        self.positions = torch.zeros(3, 1, 0, dtype=torch.int64, device=device)
+        self.input_ids = torch.zeros(1, 0, dtype=torch.int64)
+        self.positions = torch.zeros(3, 1, 0, dtype=torch.int64)
         self.attention_mask: Tensor | None = None
 
     @property
@@ -68,8 +69,7 @@ class Prefill:
             return None
         parts = []
         for mask, size in ((self.attention_mask, self.length), (attention_mask, count)):
-            whole = torch.ones(1, size, dtype=torch.bool, device=self.input_ids.device)
-            parts.append(whole if mask is None else mask.to(whole.device).bool())
+            parts.append(torch.ones(1, size, dtype=torch.bool) if mask is None else mask.cpu().bool())
         return torch.cat(parts, dim=1)
 
     def record(self, input_ids: Tensor, positions: Tensor, mask: Tensor | None, logits: Tensor | None) -> None:

@@ -95,7 +95,7 @@ def visual_inputs(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], confi
     frames = _stack(images)
     pair = config.vision.temporal_patch_size
     if len(frames) % pair:
-        raise InputError(f"frames are merged in groups of {pair}, so {len(frames)} of them cannot be used; drop or repeat one")
+        raise InputError(f"frames are merged {pair} by {pair}, so {len(frames)} cannot be used; drop or repeat one")
     height, width = frame_size(
         *frames.shape[1:3],
         min_pixels=config.min_pixels,
@@ -146,7 +146,9 @@ def patches_from(frames: NDArray[np.uint8], *, patch_size: int = 14) -> tuple[Te
     return blocks.permute(1, 3, 6, 4, 7, 0, 2, 5, 8).reshape(pairs * rows * columns, -1), (pairs, rows, columns)
 
 
-def geometry_frames(images: Sequence[NDArray[np.uint8]], *, width: int = 518, patch_size: int = 14) -> NDArray[np.uint8]:
+def geometry_frames(
+    images: Sequence[NDArray[np.uint8]], *, width: int = 518, patch_size: int = 14
+) -> NDArray[np.uint8]:
     """Prepare images for VGGT as the official frame sampling does.
 
     Args:
@@ -182,8 +184,10 @@ def _stack(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> NDArray[n
 
 
 def _check_image(image: NDArray[np.uint8], *, channels: tuple[int, ...]) -> None:
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in channels:
-        found = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"an image must be a uint8 RGB array [H,W,3], not {type(image).__name__}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in channels:
+        found = f"{image.dtype} {list(image.shape)}"
         raise InputError(f"an image must be uint8 RGB [H,W,3], not {found}")
     if 0 in image.shape:
         raise InputError(f"an image must not be empty, but its shape is {list(image.shape)}")

@@ -1,7 +1,7 @@
 """Bicubic resizing that gives, bit for bit, what the two libraries of the official code give.
 
-Pillow works in two passes of fixed-point arithmetic, rows first, with a rounded image between them; torchvision works in
-float32 and rounds once. They differ by a level here and there, which is why both are needed.
+Pillow works in two passes of fixed-point arithmetic, rows first, with a rounded image between them; torchvision works
+in float32 and rounds once. They differ by a level here and there, which is why both are needed.
 """
 
 from __future__ import annotations

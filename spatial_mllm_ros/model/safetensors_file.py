@@ -1,8 +1,8 @@
 """Read safetensors files tensor by tensor, in pieces, without mapping them into memory.
 
-The safetensors library maps the whole file. That is quick, but on a robot whose GPU shares the machine's memory a mapped
-checkpoint beside its converted copy is what does not fit. Here a tensor is read straight into its place, in pieces where
-the dtype changes, so that nothing is held twice.
+The safetensors library maps the whole file. That is quick, but on a robot whose GPU shares the machine's memory a
+mapped checkpoint beside its converted copy is what does not fit. Here a tensor is read straight into its place, in
+pieces where the dtype changes, so that nothing is held twice.
 
 Source: the format as described at github.com/huggingface/safetensors (8 bytes of length, a JSON header, the data).
 """
@@ -124,7 +124,8 @@ def _stored_tensor(name: str, entry: Any, path: Path, data_start: int) -> Stored
         raise CheckpointError(f"{path}: the tensor {name} is stored as {dtype_name}; only floating point is supported")
     stored = StoredTensor(name, path, shape, _DTYPES[dtype_name], data_start + start)
     if start < 0 or min(shape, default=0) < 0 or end - start != stored.nbytes:
-        raise CheckpointError(f"{path}: the header's entry for {name} is damaged: {end - start} bytes for {list(shape)}")
+        found = f"{end - start} bytes for {list(shape)}"
+        raise CheckpointError(f"{path}: the header's entry for {name} is damaged: {found}")
     return stored
 
 

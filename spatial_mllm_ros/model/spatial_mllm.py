@@ -162,18 +162,17 @@ class SpatialMLLM:
         Raises:
             InputError: if a token is out of range or of an image, or video tokens and embeddings differ in number.
         """
-        input_ids = input_ids.to(self.device)
         if int(input_ids.min()) < 0 or int(input_ids.max()) >= self.config.text.vocab_size:
             raise InputError(f"input_ids must lie in 0..{self.config.text.vocab_size - 1}")
         if bool((input_ids == self.config.image_token_id).any()):
             raise InputError("images in a prompt are not supported; give a video")
-        embeds = self.network.model.embed_tokens(input_ids)  # [1,L,D]
         is_video = input_ids[0] == self.config.video_token_id
         rows = 0 if fused is None else len(fused)
         if int(is_video.sum()) != rows:
             raise InputError(f"{int(is_video.sum())} video tokens in the prompt, but {rows} fused embeddings")
+        embeds = self.network.model.embed_tokens(input_ids.to(self.device))  # [1,L,D]
         if fused is not None:
-            embeds[0, is_video] = fused.to(embeds.device, embeds.dtype)
+            embeds[0, is_video.to(self.device)] = fused.to(embeds.device, embeds.dtype)
         return embeds
 
     @torch.no_grad()
@@ -203,11 +202,11 @@ class SpatialMLLM:
         """
         if logits not in ("none", "last", "all"):
             raise InputError(f'logits must be "none", "last" or "all", not {logits!r}')
-        input_ids = torch.as_tensor(input_ids).to(self.device)
+        input_ids = torch.as_tensor(input_ids).cpu()
         if input_ids.ndim != 2 or input_ids.shape[1] == 0:
             raise InputError(f"tokens are int64 [1,L] with L at least 1, not {list(input_ids.shape)}")
         grids = grids_from(grid_thw) if grid_thw is not None else []
-        state = past or Prefill(KVCache(self.config.text.num_hidden_layers), self.device)
+        state = past or Prefill(KVCache(self.config.text.num_hidden_layers))
         positions = mrope_positions(
             input_ids,
             grids,
@@ -221,7 +220,7 @@ class SpatialMLLM:
         mask = state.joined_mask(attention_mask, input_ids.shape[1])
         embeds = self.embed(input_ids, fused)
         self._check_context(state.length + input_ids.shape[1])
-        hidden = self.network.model(embeds, positions, state.cache, mask)
+        hidden = self.network.model(embeds, positions.to(self.device), state.cache, mask)
         state.record(input_ids, positions, mask, self._logits(hidden, logits))
         return state
 

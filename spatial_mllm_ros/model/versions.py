@@ -11,8 +11,8 @@ from spatial_mllm_ros.errors import DependencyError
 __all__ = ["check_transformers", "qwen_module"]
 
 OLDEST = (4, 49, 0)  # the first with Qwen2.5-VL
-# `get_rope_index` gives wrong positions (huggingface/transformers#45325, fixed in 5.5.4). Our positions are our own, but
-# whoever compares with transformers on such a machine, or trains there, would get other numbers.
+# `get_rope_index` gives wrong positions (huggingface/transformers#45325, fixed in 5.5.4). Our positions are our own,
+# but whoever compares with transformers on such a machine, or trains there, would get other numbers.
 BROKEN = ((5, 4, 0), (5, 5, 3))
 _WAY_OUT = "; install transformers>=5.5.4, or any from 4.49 to 5.3"
 

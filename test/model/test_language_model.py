@@ -1,6 +1,6 @@
 import pytest
 import torch
-from support.qwen_reference import run_text, text_pair
+from support.qwen_reference import text_pair
 
 from spatial_mllm_ros.model.config import TextConfig
 from spatial_mllm_ros.model.kv_cache import KVCache
@@ -46,7 +46,7 @@ def run(model, embeds, positions, cuts=(), mask=None):
 
 def test_one_pass_equals_transformers(models, prompt):
     ours, theirs = models
-    torch.testing.assert_close(run(ours, *prompt)[0], run_text(theirs, *prompt), **TOLERANCE)
+    torch.testing.assert_close(run(ours, *prompt)[0], theirs(*prompt)[0], **TOLERANCE)
 
 
 @pytest.mark.parametrize("cuts", [(1,), (39,), (17, 18, 19), (10, 25), tuple(range(1, 40))])
@@ -61,7 +61,7 @@ def test_padding_on_the_left_equals_transformers(models, prompt, cuts):
     mask = torch.ones(1, 40, dtype=torch.bool)
     mask[:, :7] = False
     hidden, _ = run(ours, *prompt, cuts, mask)
-    torch.testing.assert_close(hidden[:, 7:], run_text(theirs, *prompt, mask.long())[:, 7:], **TOLERANCE)
+    torch.testing.assert_close(hidden[:, 7:], theirs(*prompt, attention_mask=mask.long())[0][:, 7:], **TOLERANCE)
     assert hidden.isfinite().all()
 
 

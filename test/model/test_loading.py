@@ -184,6 +184,12 @@ def test_an_unknown_dtype_is_refused(folder):
         load_spatial_mllm(folder, dtype="int8")
 
 
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_cannot_be_used_is_refused(folder, device):
+    with pytest.raises(InputError, match=f"torch cannot use the device '{device}'"):
+        load_spatial_mllm(folder, device=device)
+
+
 MEASURE = """
 import re, sys
 from spatial_mllm_ros.model import load_spatial_mllm

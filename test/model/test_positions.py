@@ -54,7 +54,10 @@ def test_equal_to_transformers(parts, padding):
     ids = torch.cat([torch.full((1, padding), 7), prompt(*parts)], dim=1)
     mask = torch.arange(ids.shape[1])[None] >= padding
     grids = [part for part in parts if isinstance(part, tuple)]
-    if int(transformers.__version__.split(".")[0]) >= 5 and any(2 * (t - 1) >= max(h, w) // 2 for t, h, w in grids):
+    release = tuple(int(number) for number in transformers.__version__.split(".")[:2])
+    if grids and (5, 3) <= release <= (5, 5):
+        pytest.skip("releases 5.3 to 5.5 give every frame pair of a video one time, unlike the original")
+    if release >= (5, 0) and any(2 * (t - 1) >= max(h, w) // 2 for t, h, w in grids):
         pytest.skip("since release 5, text after a video longer than it is wide starts inside it, unlike the original")
     expected = transformers_positions(ids, grids, mask.long(), start=START, video=VIDEO)
     ours = positions_of(ids, *grids, attention_mask=mask if padding else None)

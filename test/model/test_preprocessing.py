@@ -108,12 +108,12 @@ def test_frames_of_the_right_size_are_not_resampled(golden_model):
     ("given", "message"),
     [
         ([], "there is no image"),
-        (images(3), "3 of them cannot be used; drop or repeat one"),
+        (images(3), "so 3 cannot be used; drop or repeat one"),
         ([*images(1), *images(1, 56, 84)], r"must have one size, not \(56, 84\) and \(84, 112\)"),
         (images(2).astype(np.float32), r"must be uint8 RGB \[H,W,3\], not float32"),
         (images(2)[..., 0], r"not uint8 \[84, 112\]"),
         (np.zeros((2, 84, 112, 4), dtype=np.uint8), r"not uint8 \[84, 112, 4\]"),
-        ([[1, 2], [3, 4]], "must be uint8 RGB .* not list"),
+        ([[1, 2], [3, 4]], "must be a uint8 RGB array .* not list"),
         (np.zeros((2, 0, 5, 3), dtype=np.uint8), "must not be empty"),
     ],
 )

@@ -41,7 +41,7 @@ def test_the_prefix_ends_behind_the_video(small_model, prompt):
     assert ids[-20] == config.vision_start_token_id
 
 
-@given(question=st.text(min_size=1).filter(str.strip))
+@given(question=st.text(min_size=1).filter(lambda text: text.strip() and "<|" not in text))
 def test_any_question_keeps_its_text(small_model, question):
     ids = small_model.prompt.question_ids(question)[0].tolist()
     assert small_model.tokenizer.decode(ids) == f"{question}\nassistant\n"

@@ -10,7 +10,7 @@ def pieces(tokenizer, ids):
     return [stream.push(token) for token in ids] + [stream.flush()]
 
 
-@given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+@given(text=st.text().filter(lambda text: "<|" not in text))
 def test_the_pieces_add_up_to_the_text(small_model, text):
     tokenizer = small_model.tokenizer
     assert "".join(pieces(tokenizer, tokenizer.encode(text))) == text

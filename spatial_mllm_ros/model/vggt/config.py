@@ -60,7 +60,8 @@ class VggtConfig:
             if heads < 1 or channels % heads:
                 raise InputError(f"VGGT: {name}={heads} does not divide {channels} channels")
         if (self.embed_dim // self.num_heads) % 4:
-            raise InputError(f"VGGT: {self.embed_dim // self.num_heads} channels per head; 2D RoPE needs a multiple of 4")
+            head_dim = self.embed_dim // self.num_heads
+            raise InputError(f"VGGT: {head_dim} channels per head, but 2D RoPE needs a multiple of 4")
         if len(self.dpt_channels) != 4 or len(self.dpt_layers) != 4:
             raise InputError("VGGT: dpt_channels and dpt_layers must have four entries each")
         if not all(0 <= layer < self.depth for layer in self.dpt_layers):
