@@ -10,7 +10,7 @@ from torch import nn
 from spatial_mllm_ros.model.config import ModelConfig, TextConfig, VisionConfig
 from spatial_mllm_ros.model.connector import Connector
 from spatial_mllm_ros.model.language_model import LanguageModel
-from spatial_mllm_ros.model.versions import qwen_module
+from spatial_mllm_ros.model.transformers_qwen import transformers_language_model, transformers_vision_tower
 from spatial_mllm_ros.model.vggt import Vggt
 from spatial_mllm_ros.model.vision_tower import VisionTower
 
@@ -66,52 +66,13 @@ def empty_network(config: ModelConfig, heads: Sequence[str] = ()) -> SpatialNetw
 
 def build_vision_tower(config: VisionConfig) -> VisionTower:
     """Build the 2D encoder from transformers' layers."""
-    module = qwen_module()
-    tower = module.Qwen2_5_VisionTransformerPretrainedModel(
-        module.Qwen2_5_VLVisionConfig(
-            depth=config.depth,
-            hidden_size=config.hidden_size,
-            intermediate_size=config.intermediate_size,
-            num_heads=config.num_heads,
-            out_hidden_size=config.out_hidden_size,
-            fullatt_block_indexes=list(config.fullatt_block_indexes),
-            window_size=config.window_size,
-            hidden_act=config.hidden_act,
-            in_channels=config.in_channels,
-            patch_size=config.patch_size,
-            spatial_merge_size=config.spatial_merge_size,
-            temporal_patch_size=config.temporal_patch_size,
-        )
-    )
+    tower = transformers_vision_tower(config)
     return VisionTower(config, tower.patch_embed, tower.blocks, tower.merger)
 
 
 def build_language_model(config: TextConfig) -> LanguageModel:
     """Build the language model from transformers' layers."""
-    module = qwen_module()
-    # transformers 4.49 to 4.51 keep the sizes of the text model in the outer config and call the text model
-    # Qwen2_5_VLModel; later releases have a text model and config of their own.
-    is_split = hasattr(module, "Qwen2_5_VLTextModel")
-    config_class = module.Qwen2_5_VLTextConfig if is_split else module.Qwen2_5_VLConfig
-    model_class = module.Qwen2_5_VLTextModel if is_split else module.Qwen2_5_VLModel
-    model = model_class(
-        config_class(
-            vocab_size=config.vocab_size,
-            hidden_size=config.hidden_size,
-            intermediate_size=config.intermediate_size,
-            num_hidden_layers=config.num_hidden_layers,
-            num_attention_heads=config.num_attention_heads,
-            num_key_value_heads=config.num_key_value_heads,
-            hidden_act=config.hidden_act,
-            rms_norm_eps=config.rms_norm_eps,
-            rope_theta=config.rope_theta,
-            rope_scaling={"rope_type": "default", "type": "default", "mrope_section": list(config.mrope_section)},
-            max_position_embeddings=config.max_position_embeddings,
-            use_sliding_window=False,
-            bos_token_id=None,
-            eos_token_id=None,
-        )
-    )
+    model = transformers_language_model(config)
     for layer in model.layers:  # 4.49 to 4.51 give every layer frequencies, which nobody uses
         if hasattr(layer.self_attn, "rotary_emb"):
             del layer.self_attn.rotary_emb

@@ -1,6 +1,6 @@
 """Multimodal rotary positions (M-RoPE): time, row and column of every token of a prompt.
 
-Text counts on in all three axes alike; a video's tokens count frame pairs, rows and columns from where the text stopped;
+Text counts on in all three axes alike; a video's tokens count frame pairs, rows and columns from where it stopped;
 text then goes on behind the largest of them. Equal to what the official code does, with transformers 4.51.3. It is our
 own since later releases differ: 5.3 to 5.5.4 give all frame pairs of a video one time, and since 5.0 text after a video
 may start inside its span of time.
