@@ -114,7 +114,7 @@ class AnswerWorker:
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
-        if self._thread.ident is not None:
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join()
         for question in self._line:
             self._end_if_due(question)

@@ -36,7 +36,7 @@ class KeyframeWorker:
     Args:
         selector: owned by this worker from now on.
         provider: gives point maps; None if there is no geometry.
-        encode: `(selection, is_wanted) -> VisualPrefix or None`.
+        encode: `build_prefix` for one model.
         slots: where finished prefixes are published.
         config: limits.
         buffer: bounds of the frames that wait for the window.
@@ -47,7 +47,7 @@ class KeyframeWorker:
         self,
         selector: KeyframeSelector,
         provider: PointMapProvider | None,
-        encode: Callable[[Selection, Callable[[], bool]], VisualPrefix | None],
+        encode: Callable[..., VisualPrefix | None],
         slots: PrefixSlots,
         config: ReasonerConfig,
         buffer: BufferConfig,
@@ -116,7 +116,7 @@ class KeyframeWorker:
             self._changed.notify_all()
         self.frames.close()
         for thread in self._threads:
-            if thread.ident is not None:
+            if thread.ident is not None and thread is not threading.current_thread():
                 thread.join()
 
     def _keep_window(self) -> None:
@@ -201,7 +201,7 @@ class KeyframeWorker:
                 newest = self._newest
                 return not (may_give_way and newest is not None and _share_kept(building, newest) < 0.5)
 
-            prefix = self._encode(building, is_wanted)
+            prefix = self._encode(building, is_wanted=is_wanted)
             with self._changed:
                 if self._is_closed or epoch != self._epoch:
                     return None

@@ -6,8 +6,10 @@ monotonic clock only; ages in ROS time are worked out by the doors from the keyf
 
 from __future__ import annotations
 
+import functools
 import time
 import uuid
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -103,13 +105,17 @@ class Reasoner:
         self._prompt = model.prompt
         self._slots = PrefixSlots()
         self._cache = EmbeddingCache(self._config.cache_bytes)
-        self._kept = self._cache if self._config.cache_bytes else None
+        cache = self._cache if self._config.cache_bytes else None
+        self._build_prefix = functools.partial(build_prefix, model, cache=cache)  # no `self`: see the finalizer
         self._keyframes = KeyframeWorker(
-            selector, provider, self._encode, self._slots, self._config, buffer or BufferConfig(), on_selection
+            selector, provider, self._build_prefix, self._slots, self._config, buffer or BufferConfig(), on_selection
         )
         self._answers = AnswerWorker(model, self._slots, self._config, backend)
         self._keyframes.start()
         self._answers.start()
+        # Also runs when the last reference goes, and at the interpreter's exit: there, a daemon thread in the middle of
+        # torch's C++ would abort the process.
+        self._close = weakref.finalize(self, _close_all, self._slots, self._answers, self._keyframes)
 
     @property
     def model(self) -> SpatialMLLM:
@@ -140,7 +146,7 @@ class Reasoner:
         Raises:
             InputError: if the keyframes cannot be encoded together.
         """
-        prefix = build_prefix(self._model, selection, cache=self._kept, on_stage=on_stage)
+        prefix = self._build_prefix(selection, on_stage=on_stage)
         assert prefix is not None, "only an unwanted prefix is abandoned"
         self._slots.publish(prefix, time.monotonic())
         return prefix
@@ -190,9 +196,7 @@ class Reasoner:
 
     def close(self) -> None:
         """Stop; questions that have not ended end CANCELLED."""
-        self._slots.close()
-        self._answers.close()
-        self._keyframes.close()
+        self._close()
 
     def diagnostics(self) -> ReasonerDiagnostics:
         """Return the present state."""
@@ -224,9 +228,6 @@ class Reasoner:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _encode(self, selection: Selection, is_wanted: Callable[[], bool]) -> VisualPrefix | None:
-        return build_prefix(self._model, selection, is_wanted=is_wanted, cache=self._kept)
-
     def _check(self, question: str, timeout_s: float | None, max_staleness_s: float | None) -> None:
         if not question.strip():
             raise InputError("the question is empty")
@@ -240,3 +241,9 @@ class Reasoner:
         for name, value in (("timeout", timeout_s), ("max_staleness", max_staleness_s)):
             if value is not None and not 0 <= value <= _LONGEST_S:  # NaN fails too
                 raise InputError(f"{name} must lie between 0 and {_LONGEST_S:.0f} seconds, not {value}")
+
+
+def _close_all(slots: PrefixSlots, answers: AnswerWorker, keyframes: KeyframeWorker) -> None:
+    slots.close()
+    answers.close()
+    keyframes.close()

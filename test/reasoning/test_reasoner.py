@@ -1,5 +1,8 @@
 """Every question ends in a status, in order, from the newest keyframes, whatever happens around it."""
 
+import gc
+import subprocess
+import sys
 import threading
 import time
 
@@ -363,6 +366,36 @@ def test_close_ends_every_question(start):
     statuses = {answer(stream).status for stream in streams}
     assert statuses <= {AnswerStatus.CANCELLED, AnswerStatus.OK} and AnswerStatus.CANCELLED in statuses
     assert answer(reasoner.ask("late")).status == AnswerStatus.CANCELLED
+
+
+def test_reasoner_that_nobody_holds_ends_its_threads_and_questions(start):
+    model = FakeModel()
+    model.may_speak.clear()
+    reasoner = Reasoner(model, KeyframeSelector(SelectorConfig(method="recent", num_keyframes=2)))
+    show(reasoner, 1, 2)
+    stream = reasoner.ask("where?")
+    model.may_speak.set()
+    before = threading.active_count()
+    del reasoner
+    gc.collect()
+    assert answer(stream).status in (AnswerStatus.OK, AnswerStatus.CANCELLED)
+    wait_until(lambda: threading.active_count() <= before - 3)
+
+
+def test_interpreter_ends_cleanly_in_the_middle_of_an_answer():
+    code = (
+        "import numpy as np\n"
+        "from spatial_mllm_ros.bench.ways import noise_images, recent_selection\n"
+        "from spatial_mllm_ros.model import load_spatial_mllm\n"
+        "from spatial_mllm_ros.reasoning import Reasoner, ReasonerConfig\n"
+        "from spatial_mllm_ros.sampling import KeyframeSelector\n"
+        "config = ReasonerConfig(max_new_tokens=4000, timeout_s=600.0)\n"
+        "reasoner = Reasoner(load_spatial_mllm('random-small'), KeyframeSelector(), config=config)\n"
+        "reasoner.serve(recent_selection(noise_images(2, (112, 84))))\n"
+        "print(next(iter(reasoner.ask('How many chairs?'))))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 def test_many_clients_at_once_all_end(start):
