@@ -62,6 +62,14 @@ def answer(stream):
     return result
 
 
+def ask_and_hold(reasoner, model, question, **options):
+    """Ask, and hold the answer before its first token; the test opens `model.may_speak` to let it go on."""
+    model.may_speak.clear()
+    stream = reasoner.ask(question, **options)
+    wait_until(lambda: stream.stage == "answering")
+    return stream
+
+
 def test_answer_comes_from_the_newest_keyframes(start):
     reasoner, _ = start()
     show(reasoner, 1, 2, 3, 4)
@@ -149,9 +157,7 @@ def test_question_before_the_first_frame_is_answered_once_there_are_keyframes(st
 def test_full_line_answers_busy_at_once(start):
     reasoner, model = start(queue_size=2)
     show(reasoner, 1, 2)
-    model.may_speak.clear()
-    first = reasoner.ask("a")
-    wait_until(lambda: first.stage == "answering")
+    first = ask_and_hold(reasoner, model, "a")
     waiting = [reasoner.ask("b"), reasoner.ask("c")]
     result = answer(reasoner.ask("d"))
     assert result.status == AnswerStatus.BUSY and "2 questions are waiting" in result.message
@@ -162,9 +168,7 @@ def test_full_line_answers_busy_at_once(start):
 def test_answer_that_takes_too_long_keeps_what_was_said(start):
     reasoner, model = start()
     show(reasoner, 1, 2)
-    model.may_speak.clear()
-    stream = reasoner.ask("where?", timeout_s=0.2)
-    wait_until(lambda: stream.stage == "answering")
+    stream = ask_and_hold(reasoner, model, "where?", timeout_s=0.2)
     time.sleep(0.25)  # let the deadline pass; the token after it must be the last
     model.may_speak.set()
     result = answer(stream)
@@ -175,9 +179,7 @@ def test_answer_that_takes_too_long_keeps_what_was_said(start):
 def test_waiting_question_ends_at_its_own_deadline_though_another_is_being_answered(start):
     reasoner, model = start()
     show(reasoner, 1, 2)
-    model.may_speak.clear()
-    first = reasoner.ask("a")
-    wait_until(lambda: first.stage == "answering")
+    first = ask_and_hold(reasoner, model, "a")
     late = reasoner.ask("b", timeout_s=0.05)
     time.sleep(0.1)
     model.may_speak.set()
@@ -188,9 +190,7 @@ def test_waiting_question_ends_at_its_own_deadline_though_another_is_being_answe
 def test_cancel_takes_effect_within_one_token(start):
     reasoner, model = start()
     show(reasoner, 1, 2)
-    model.may_speak.clear()
-    stream = reasoner.ask("where?")
-    wait_until(lambda: stream.stage == "answering")
+    stream = ask_and_hold(reasoner, model, "where?")
     stream.cancel()
     model.may_speak.set()
     result = answer(stream)
@@ -212,9 +212,7 @@ def test_cancelled_question_in_line_is_never_answered(start):
 def test_keyframes_swapped_in_the_middle_of_an_answer_serve_the_next_one(start):
     reasoner, model = start()
     show(reasoner, 1, 2)
-    model.may_speak.clear()
-    under_way = reasoner.ask("a")
-    wait_until(lambda: under_way.stage == "answering")
+    under_way = ask_and_hold(reasoner, model, "a")
     show(reasoner, 3, 4)
     model.may_speak.set()
     assert answer(under_way).text == "1,2|a"
@@ -224,9 +222,7 @@ def test_keyframes_swapped_in_the_middle_of_an_answer_serve_the_next_one(start):
 def test_no_third_prefix_is_built_while_an_answer_uses_a_replaced_one(start):
     reasoner, model = start()
     show(reasoner, 1, 2)
-    model.may_speak.clear()
-    under_way = reasoner.ask("a")
-    wait_until(lambda: under_way.stage == "answering")
+    under_way = ask_and_hold(reasoner, model, "a")
     show(reasoner, 3, 4)
     reasoner.observe(frame(5))
     wait_until(lambda: reasoner.keyframes.frames[-1].stamp_ns == 5_000_000_000)
