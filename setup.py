@@ -17,11 +17,12 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["spatial_mllm_ros", "spatial_mllm_ros.*"]),
-    package_data={"spatial_mllm_ros": ["**/*.json", "**/*.yaml", "**/*.safetensors", "**/*.jinja"]},
+    package_data={"spatial_mllm_ros": ["**/*.json", "**/*.npz", "**/*.yaml", "**/*.safetensors", "**/*.jinja"]},
     data_files=[("share/spatial_mllm_ros/engines", [str(path) for path in sorted(Path("engines").glob("*.yaml"))])],
     python_requires=">=3.10",
     install_requires=[
         "huggingface_hub",
+        "jinja2>=3",
         "numpy>=1.21",
         "opencv-python-headless>=4.5,<5",
         "pydantic>=2",
@@ -37,7 +38,7 @@ setup(
         "onnx": ["onnx", "onnxruntime", "onnxscript"],
         "rtx": ["tensorrt-rtx-cu13-libs", "tensorrt-rtx-cu13-bindings"],
         "scenes": ["mujoco>=3.2"],
-        "test": ["hypothesis", "pytest", "ruff"],
+        "test": ["hypothesis", "pytest>=7", "ruff"],
     },
     entry_points={"console_scripts": ["spatial-mllm = spatial_mllm_ros.cli.main:main"]},
 )
