@@ -20,7 +20,6 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
 
 from spatial_mllm_ros.errors import InputError, SpatialMLLMError
@@ -145,11 +144,11 @@ class BagPlayer:
 
 def main(argv: list[str] | None = None) -> int:
     """Play a bag as the command line says; return 0 done, 2 for bad input, 130 interrupted."""
-    argv = sys.argv if argv is None else argv
-    args = _parser().parse_args(remove_ros_args(argv)[1:])
+    own_words, ros_words = _split((sys.argv if argv is None else argv)[1:])
+    args = _parser().parse_args(own_words)
     try:
         with BagFile(args.bag) as bag:
-            rclpy.init(args=argv)
+            rclpy.init(args=ros_words)
             try:
                 return _play(bag, args)
             finally:
@@ -174,7 +173,7 @@ def _play(bag: BagFile, args: argparse.Namespace) -> int:
     try:
         with _progress(bag, start_ns, stop_ns) as on_progress:
             player.play(start_ns, stop_ns, on_progress)
-            while args.loop and rclpy.ok():
+            while args.loop and player.published and rclpy.ok():  # an empty part would spin
                 player.play(start_ns, stop_ns, on_progress)
     finally:
         counts = ", ".join(f"{topic} {count}" for topic, count in sorted(player.published.items()))
@@ -186,6 +185,19 @@ def _play(bag: BagFile, args: argparse.Namespace) -> int:
             publisher.wait_for_all_acked(rclpy.duration.Duration(seconds=2.0))
     node.destroy_node()
     return 0 if player_is_done else 130
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    """Part our words from those that ROS reads, `--ros-args ... [--]`.
+
+    rclpy's own function also takes OLD:=NEW wherever it stands, the remapping of ROS 1, and so our --remap.
+    """
+    ours, theirs, is_ours = [], [], True
+    for word in words:
+        is_ours = is_ours and word != "--ros-args"
+        (ours if is_ours else theirs).append(word)
+        is_ours = is_ours or word == "--"
+    return ours, theirs
 
 
 def _message_type(name: str) -> type | None:
