@@ -20,6 +20,7 @@ from rclpy.utilities import remove_ros_args
 
 from spatial_mllm_ros.action import AskSpatial
 from spatial_mllm_ros.msg import SpatialAnswer
+from spatial_mllm_ros.ros.qos import QUESTIONS
 from spatial_mllm_ros.srv import SpatialQuery
 
 __all__ = ["AskError", "ask_action", "ask_service", "dict_from_answer", "main", "status_name"]
@@ -44,7 +45,7 @@ def ask_service(node: Node, name: str, question: str, *, timeout_s: float, **fie
     Raises:
         AskError: if there is no such service, or no answer in time.
     """
-    client = node.create_client(SpatialQuery, f"{name}/query")
+    client = node.create_client(SpatialQuery, f"{name}/query", qos_profile=QUESTIONS)
     try:
         if not client.wait_for_service(timeout_s):
             raise AskError(f"no service {name}/query within {timeout_s:.0f} s; is the node running and configured?")
