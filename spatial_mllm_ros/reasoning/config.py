@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.parameters import check_parameters, param
 
 __all__ = ["ReasonerConfig"]
@@ -11,7 +12,11 @@ __all__ = ["ReasonerConfig"]
 
 @dataclass(frozen=True, kw_only=True)
 class ReasonerConfig:
-    """How questions are queued and answered, and how often the visual prefix is renewed."""
+    """How questions are queued and answered, and how often the visual prefix is renewed.
+
+    Raises:
+        InputError: naming the first value outside its limits.
+    """
 
     queue_size: int = param(8, "Questions that may wait; further ones are answered BUSY", ge=1, le=64)
     timeout_s: float = param(30.0, "Time for a question that brings no deadline of its own, s", ge=0.1, le=3600.0)
@@ -29,3 +34,8 @@ class ReasonerConfig:
 
     def __post_init__(self) -> None:
         check_parameters(self)
+        if 0 < self.repetition_penalty < 1:
+            raise InputError(
+                f"parameter repetition_penalty must be 0 or lie in [1, 2], not {self.repetition_penalty}: "
+                "below 1 it would make an answer repeat itself"
+            )
