@@ -108,7 +108,7 @@ class FrameGate:
 
     @property
     def counts(self) -> Counter[str]:
-        """A copy of the counts by outcome: accepted, too_soon, no_depth, blurred, unmoved, out_of_order; and time_jump."""
+        """A copy of the counts: accepted, too_soon, no_depth, blurred, unmoved, out_of_order, and time_jump."""
         return self._tally.counts
 
     def _notice_time(self, stamp_ns: int) -> None:

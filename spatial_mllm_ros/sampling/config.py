@@ -60,7 +60,7 @@ class SelectorConfig:
     )
     newest_age_s: float = param(
         1.0,
-        "Age in seconds, measured from the newest frame, at which a set is out of date; with keep_newest, or no geometry",
+        "With keep_newest or without geometry: age in seconds, from the newest frame, at which a set is out of date",
         ge=0.0,
         live=True,
     )
