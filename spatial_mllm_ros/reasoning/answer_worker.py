@@ -127,7 +127,7 @@ class AnswerWorker:
                     self._answer(question)
                 except Exception as error:  # the edge of a thread: this question fails, the next ones are answered
                     self.faults.report("answering", error)
-                    message = f"the model failed: {error or type(error).__name__}; the log has the details"
+                    message = f"the model failed: {str(error) or type(error).__name__}; the log has the details"
                     self.end(question.stream, AnswerStatus.INTERNAL_ERROR, message)
 
     def _next(self) -> Question | None:

@@ -25,7 +25,7 @@ class FaultLog:
 
     def report(self, work: str, error: Exception) -> None:
         """Note that `work` has failed."""
-        text = f"{work} failed: {error or type(error).__name__}"
+        text = f"{work} failed: {str(error) or type(error).__name__}"
         if text != self.recent:
             self._logger.error("%s failed", work, exc_info=error)
         self._text, self._at = text, time.monotonic()
