@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -178,7 +178,7 @@ def _ask_on(
 def _print(result: SoakResult, stages: dict[str, tuple[float, float]], args: argparse.Namespace) -> None:
     growth_mib = result.growth_bytes_per_minute / 2**20
     if args.json:
-        found = {**asdict(result), "growth_mib_per_minute": growth_mib, "stages_s": stages}
+        found = {**vars(result), "growth_mib_per_minute": growth_mib, "stages_s": stages}
         print(json.dumps({"machine": describe_machine(), "clients": args.clients, "seconds": args.seconds, **found}))
         return
     console = Console()

@@ -1,10 +1,13 @@
 """The soak finds what it is there to find: requests that never end, and memory that grows."""
 
+import json
+
 import pytest
 from support.fake_model import FakeModel
 
 from spatial_mllm_ros.bench import soak as soak_module
 from spatial_mllm_ros.bench.soak import SoakResult, soak
+from spatial_mllm_ros.cli.main import main
 from spatial_mllm_ros.model import load_spatial_mllm
 from spatial_mllm_ros.reasoning import Reasoner, ReasonerConfig
 from spatial_mllm_ros.sampling import KeyframeSelector, SelectorConfig
@@ -27,6 +30,12 @@ def test_64_clients_all_get_a_status_while_the_recording_loops(make_model):
     assert result.never_ended == 0 and result.loops >= 1
     assert set(result.statuses) <= STATUSES and {"OK", "BUSY", "INVALID_QUESTION"} <= set(result.statuses)
     assert {status.name: count for status, count in ended.items()} == result.statuses
+
+
+def test_command_prints_what_happened_as_json(capsys):
+    assert main(["bench", "soak", "--clients", "2", "--seconds", "0.5", "--loop", "5", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["never_ended"] == 0 and sum(result["statuses"].values()) > 0 and result["frames"] > 0
 
 
 def test_request_that_never_ends_is_counted(monkeypatch):
