@@ -1,4 +1,4 @@
-"""How long one piece of work takes, and how much memory it holds at most beyond what was held before."""
+"""How long one piece of work takes, by the clock and on the processor, and how much memory it holds at most."""
 
 from __future__ import annotations
 
@@ -16,9 +16,16 @@ __all__ = ["Reading", "StageMeter"]
 
 @dataclass(frozen=True)
 class Reading:
-    """Seconds of wall-clock time, and the most bytes held beyond those before; None where that cannot be told."""
+    """What one piece of work took.
+
+    Attributes:
+        seconds: by the clock.
+        cpu_seconds: of all threads of this process; on a machine that others use too, this is what compares.
+        memory_bytes: the most held beyond what was held before; None where that cannot be told.
+    """
 
     seconds: float
+    cpu_seconds: float
     memory_bytes: int | None
 
 
@@ -36,13 +43,13 @@ class StageMeter:
         """Run `work` once."""
         is_gpu = self._device.type == "cuda"
         before = self._gpu_before() if is_gpu else _resident_before()
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         work()
         if is_gpu:
             torch.cuda.synchronize(self._device)
-        seconds = time.perf_counter() - started
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
         peak = torch.cuda.max_memory_allocated(self._device) if is_gpu else _status_bytes("VmHWM")
-        return Reading(seconds, None if before is None or peak is None else max(0, peak - before))
+        return Reading(seconds, cpu_seconds, None if before is None or peak is None else max(0, peak - before))
 
     def _gpu_before(self) -> int:
         torch.cuda.synchronize(self._device)

@@ -7,7 +7,7 @@ from spatial_mllm_ros.bench.stage_meter import StageMeter
 from spatial_mllm_ros.cli.main import main
 from spatial_mllm_ros.model.random_checkpoint import write_random_small
 
-SHORT = ["--frames", "2", "--size", "56x84", "--tokens", "3", "--rounds", "2", "--threads", "1"]
+SHORT = ["--frames", "2", "--size", "84x56", "--tokens", "3", "--rounds", "2", "--threads", "1"]
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_every_stage_of_both_sides_is_measured_on_the_same_weights(checkpoint, t
     ("options", "message"),
     [
         (["--size", "100x84"], "multiples of 28"),
-        (["--size", "big"], "--size is HxW"),
+        (["--size", "big"], "--size is WxH"),
         (["--frames", "3"], "an even number of frames"),
         (["--rounds", "0"], "at least one round"),
     ],
