@@ -175,8 +175,9 @@ class QuestionDoors:
             if goal.is_cancel_requested:  # before the stream was there to be cancelled
                 stream.cancel()
             text, pieces = stream.text_from(pieces)
-            if text or stream.stage not in (stage, "done"):
-                stage = stream.stage
+            now = stream.stage if stream.stage != "done" else "answering"  # the last piece may come with the end
+            if text or (now != stage and not is_told):
+                stage = now
                 goal.publish_feedback(AskSpatial.Feedback(stage=stage, text=text, num_tokens=stream.num_tokens))
             if not is_told:
                 stream.wait_for_change(pieces, stage, _LOOK_AGAIN_S)
