@@ -330,7 +330,7 @@ def test_a_signal_ends_the_node_and_the_question_under_way(world, number):
     until(lambda: any(piece.text for piece in feedback), "some of the answer")
     result = handle.get_result_async()
     node.send(number)
-    assert node.wait(10) == 0, node.text()
+    assert node.wait(60) == 0, node.text()
     assert "Traceback" not in node.text(), node.text()
     until(result.done, "the result")
     assert result.result().result.answer.status == SpatialAnswer.CANCELLED
@@ -341,5 +341,5 @@ def test_a_signal_while_the_model_is_loading_ends_the_node(world, number):
     node = world.graph.start_node()
     node.wait_for_text("watching")
     node.send(number)
-    assert node.wait(10) == 0, node.text()
+    assert node.wait(60) == 0, node.text()
     assert "Traceback" not in node.text(), node.text()
