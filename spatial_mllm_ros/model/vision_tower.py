@@ -29,11 +29,12 @@ class WindowPlan:
     """Order of the merged tokens of one frame pair in which windows are contiguous and sorted by size.
 
     Attributes:
-        order: int64 [h/2 * w/2]; where the token at each new place comes from.
+        order: [h/2 * w/2]; where the token at each new place comes from. Plain numbers: a tensor made, and kept, while
+            torch exports or builds on the meta device would be of no use afterwards.
         windows: (number of windows, merged tokens per window) for each size, largest first.
     """
 
-    order: Tensor
+    order: tuple[int, ...]
     windows: tuple[tuple[int, int], ...]
 
 
@@ -47,7 +48,7 @@ def window_plan(rows: int, columns: int, window: int) -> WindowPlan:
             tokens = [row * columns + column for row in range(top, bottom) for column in range(left, right)]
             by_size[len(tokens)].append(tokens)
     sizes = sorted(by_size, reverse=True)
-    order = torch.tensor([token for size in sizes for tokens in by_size[size] for token in tokens])
+    order = tuple(token for size in sizes for tokens in by_size[size] for token in tokens)
     return WindowPlan(order, tuple((len(by_size[size]), size) for size in sizes))
 
 
@@ -86,7 +87,7 @@ class VisionTower(nn.Module):
                 f"{self.config.patch_values} values (rows and columns in multiples of {merge})"
             )
         plan = window_plan(rows // merge, columns // merge, self._window)
-        order = plan.order.to(pixel_values.device)
+        order = torch.tensor(plan.order, device=pixel_values.device)
         x = self.embed(pixel_values).unflatten(0, (pairs, -1, merge * merge))  # [t,hw/4,4,C]
         x = x[:, order].flatten(1, 2)  # [t,hw,C]
         tables = self._rope_tables(rows, columns, order)

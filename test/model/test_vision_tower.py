@@ -59,7 +59,7 @@ def test_patches_that_do_not_fit_the_grid_are_refused(towers, shape, grid):
 @settings(deadline=None)
 def test_a_plan_holds_every_token_once_and_windows_are_squares_of_the_grid(rows, columns, window):
     plan = window_plan(rows, columns, window)
-    assert sorted(plan.order.tolist()) == list(range(rows * columns))
+    assert sorted(plan.order) == list(range(rows * columns))
     sizes = [size for count, size in plan.windows for _ in range(count)]
     assert sizes == sorted(sizes, reverse=True) and sum(sizes) == rows * columns
     start = 0
