@@ -250,18 +250,16 @@ class SpatialMLLM:
         """
         rule = GenerationRule(temperature=temperature, top_p=top_p, repetition_penalty=repetition_penalty)
         stops = set(self.config.stop_ids if stop_ids is None else stop_ids)
-        # Placeholders of images and videos stand for embeddings that an answer does not have.
-        never = torch.tensor([self.config.video_token_id, self.config.image_token_id], device=self.device)
         for count in range(max_new_tokens):
             if prefill.logits is None:
                 raise InputError('generate needs the logits of the last token: prefill(..., logits="last")')
             last = prefill.logits[:, -1] if prefill.logits.ndim == 3 else prefill.logits
-            token = rule.choose(last.index_fill(-1, never, -torch.inf), prefill.input_ids, generator)
+            token = rule.choose(last, prefill.input_ids, generator)
             if token in stops:
                 return
             yield token
             if count + 1 < max_new_tokens:
-                self.prefill(torch.tensor([[token]]), past=prefill)
+                self._read_generated(token, prefill)
 
     def predict_geometry(self, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> GeometryPrediction:
         """Predict depth, points and cameras of frames of one scene, see `geometry.predict_geometry`.
@@ -275,6 +273,15 @@ class SpatialMLLM:
         if self.tokenizer is None:
             raise CheckpointError(f"{self.name}: has no tokenizer.json, so it can be run on tokens only, not on text")
         return self.tokenizer
+
+    def _read_generated(self, token: int, state: Prefill) -> None:
+        """Read a token as text, whatever its number: as in the original, random weights may name a placeholder."""
+        self._check_context(state.length + 1)
+        ids, positions = torch.tensor([[token]]), torch.full((3, 1, 1), state.next_position)
+        mask = state.joined_mask(None, 1)
+        embeds = self.network.model.embed_tokens(ids.to(self.device))
+        hidden = self.network.model(embeds, positions.to(self.device), state.cache, mask)
+        state.record(ids, positions, mask, self._logits(hidden, "last"))
 
     def _logits(self, hidden: Tensor, which: str) -> Tensor | None:
         if which == "none":

@@ -6,6 +6,7 @@ import torch
 
 from spatial_mllm_ros.errors import CheckpointError, InputError
 from spatial_mllm_ros.model import load_spatial_mllm
+from spatial_mllm_ros.model.generation import GenerationRule
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +87,6 @@ def test_generation_stops_at_a_stop_token_and_does_not_give_it(small_model, vide
     assert stopped == tokens[: tokens.index(stop)]
 
 
-def test_the_placeholder_of_a_video_is_never_said(small_model, video):
-    state = read_prefix(small_model, video)
-    state.logits[..., small_model.config.video_token_id] = 1e9  # as random weights may have it
-    assert next(small_model.generate(state, max_new_tokens=1)) != small_model.config.video_token_id
-
-
 def test_an_iteration_that_is_left_does_no_more_work(small_model, video, monkeypatch):
     state = read_prefix(small_model, video)
     length = state.length
@@ -115,6 +110,19 @@ def test_drawing_with_a_seed_can_be_repeated(small_model, video):
         return list(small_model.generate(state, max_new_tokens=8, temperature=1.5, generator=generator))
 
     assert draw() == draw() != list(small_model.generate(read_prefix(small_model, video), max_new_tokens=8))
+
+
+def test_a_placeholder_that_was_generated_is_read_as_text(small_model, video, monkeypatch):
+    """As in the original, where random weights may well choose one; it has no text and stands for no embedding."""
+    chosen = iter([small_model.config.video_token_id, small_model.config.image_token_id])
+    choose = GenerationRule.choose
+    monkeypatch.setattr(GenerationRule, "choose", lambda *args: next(chosen, None) or choose(*args))
+    state = read_prefix(small_model, video)
+    position, length = state.next_position, state.length
+    tokens = list(small_model.generate(state, max_new_tokens=4))
+    assert tokens[:2] == [small_model.config.video_token_id, small_model.config.image_token_id]
+    assert (state.length, state.next_position) == (length + 3, position + 3)
+    assert small_model.tokenizer.decode(tokens[:2]) == ""
 
 
 def test_generation_without_logits_is_refused(small_model, video):
