@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from spatial_mllm_ros.bench.budget import make_budget
 from spatial_mllm_ros.bench.costs import QUESTION_TOKENS, Grid
-from spatial_mllm_ros.bench.hardware import measure_this_machine
+from spatial_mllm_ros.bench.hardware import Machine, measure_this_machine
 from spatial_mllm_ros.bench.ways import QUESTIONS, noise_images, recent_selection
 from spatial_mllm_ros.model import SpatialMLLM, load_spatial_mllm
 from spatial_mllm_ros.reasoning import build_prefix
@@ -41,8 +41,7 @@ def check(checkpoint: str | None, grid: Grid, *, as_json: bool) -> int:
         if checkpoint is None:
             write_mid_size(Path(folder), grid.height, grid.width)
         model = load_spatial_mllm(checkpoint or folder)
-    grid, measured = measure_stages(model, grid)
-    machine = measure_this_machine()
+    grid, machine, measured = measure_stages(model, grid)
     budget = make_budget(machine, model.config, grid, bytes_per_number=4, matrix_share=1.0, bandwidth_share=1.0)
     rows = [
         {
@@ -56,7 +55,8 @@ def check(checkpoint: str | None, grid: Grid, *, as_json: bool) -> int:
     ]
     name = checkpoint or "random model of 300 million parameters"
     if as_json:
-        print(json.dumps({"machine": asdict(machine), "model": name, "grid": asdict(grid), "stages": rows}, indent=2))
+        found = {"machine": dataclasses.asdict(machine), "model": name, "grid": dataclasses.asdict(grid)}
+        print(json.dumps({**found, "stages": rows}, indent=2))
         return 0
     console = Console()
     console.print(machine.describe(), highlight=False)
@@ -71,14 +71,20 @@ def check(checkpoint: str | None, grid: Grid, *, as_json: bool) -> int:
     return 0
 
 
-def measure_stages(model: SpatialMLLM, grid: Grid) -> tuple[Grid, dict[str, float]]:
-    """Run all stages; give the size that the frames were resized to, and the median seconds of each stage."""
+def measure_stages(model: SpatialMLLM, grid: Grid) -> tuple[Grid, Machine, dict[str, float]]:
+    """Measure the machine and all stages in turns, so that other work on it slows both.
+
+    Returns:
+        the size that frames were resized to, the machine with its median rates, and each stage's median seconds.
+    """
     images = noise_images(grid.num_keyframes, (grid.width, grid.height))
     pairs, rows, columns = model.visual_inputs(images).grid_thw
     patch_size = model.config.vision.patch_size
     ids = model.prompt.question_ids(QUESTIONS[0]).repeat(1, QUESTION_TOKENS)[:, :QUESTION_TOKENS]
     times: dict[str, list[float]] = {}
+    machines = []
     for _ in range(_ROUNDS + 1):
+        machines.append(measure_this_machine())
         prefix = build_prefix(model, recent_selection(images))
         clock = StageClock(time.monotonic())
         state = model.prefill(ids, past=prefix.prefill)
@@ -89,4 +95,9 @@ def measure_stages(model: SpatialMLLM, grid: Grid) -> tuple[Grid, dict[str, floa
         for name, seconds in (*prefix.stage_times, *clock.finish()):
             times.setdefault(_NAMES.get(name, name.removeprefix("prefix_")), []).append(seconds)
     resized = Grid(num_keyframes=2 * pairs, height=rows * patch_size, width=columns * patch_size)
-    return resized, {name: median(seconds[1:]) for name, seconds in times.items()}
+    machine = dataclasses.replace(
+        machines[0],
+        operations_per_s=median(machine.operations_per_s for machine in machines[1:]),
+        bytes_per_s=median(machine.bytes_per_s for machine in machines[1:]),
+    )
+    return resized, machine, {name: median(seconds[1:]) for name, seconds in times.items()}

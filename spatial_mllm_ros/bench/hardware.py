@@ -10,11 +10,12 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 
 __all__ = ["MACHINES", "Machine", "measure_this_machine"]
 
 _GB = 1e9
-_BEST_OF = 5
+_TIMES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ def measure_this_machine(size: int = 1024, mebibytes: int = 256) -> Machine:
 
     left, right = torch.rand(size, size), torch.rand(size, size)
     numbers = torch.rand(mebibytes << 18)
-    product_s, sum_s = (_best_time(work) for work in (lambda: left @ right, numbers.sum))
+    product_s, sum_s = (_usual_time(work) for work in (lambda: left @ right, numbers.sum))
     page_bytes = os.sysconf("SC_PAGE_SIZE")
     memory_bytes, free_bytes = (page_bytes * os.sysconf(name) for name in ("SC_PHYS_PAGES", "SC_AVPHYS_PAGES"))
     return Machine(
@@ -94,15 +95,15 @@ def measure_this_machine(size: int = 1024, mebibytes: int = 256) -> Machine:
         bytes_per_s=numbers.numel() * 4 / sum_s,
         memory_bytes=memory_bytes,
         reserved_bytes=memory_bytes - free_bytes,
-        source=f"measured: best of {_BEST_OF} products of {size} x {size} matrices, and sums of {mebibytes} MiB",
+        source=f"measured: median of {_TIMES} products of {size} x {size} matrices, and sums of {mebibytes} MiB",
     )
 
 
-def _best_time(work: Callable[[], object]) -> float:
+def _usual_time(work: Callable[[], object]) -> float:
     work()
     times = []
-    for _ in range(_BEST_OF):
+    for _ in range(_TIMES):
         started = time.perf_counter()
         work()
         times.append(time.perf_counter() - started)
-    return min(times)
+    return median(times)

@@ -88,7 +88,8 @@ def test_this_machine_has_rates_and_memory():
 
 def test_every_stage_of_a_budget_can_be_measured():
     model = load_spatial_mllm("random-small")
-    grid, seconds = measure_stages(model, Grid(num_keyframes=2, height=84, width=112))
+    grid, machine, seconds = measure_stages(model, Grid(num_keyframes=2, height=84, width=112))
     assert (grid.height, grid.width) == (84, 112)
+    assert machine.operations_per_s > 0
     for cost in stage_costs(model.config, grid):
         assert seconds[cost.stage] > 0
