@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.frames import BufferConfig, Frame, FrameBuffer
 from spatial_mllm_ros.reasoning.config import ReasonerConfig
 from spatial_mllm_ros.reasoning.fault_log import FaultLog
@@ -67,6 +68,7 @@ class KeyframeWorker:
         self._hurry_to = float("-inf")  # a question wants keyframes that were right at this monotonic time or later
         self._is_closed = False
         self._new_config: SelectorConfig | None = None
+        self._size = ""  # of the images in the window
         self._threads = [
             threading.Thread(target=self._keep_window, name="spatial_mllm window", daemon=True),
             threading.Thread(target=self._keep_prefix, name="spatial_mllm encode", daemon=True),
@@ -143,6 +145,7 @@ class KeyframeWorker:
     def _take(self, frames: list[Frame], epoch: int) -> None:
         seen_at = time.monotonic()
         for frame, point_map in zip(frames, self._point_maps(frames), strict=True):
+            self._notice_size(frame)
             self._selector.add(frame, point_map)
         if len(self._selector) < 2:
             return
@@ -157,6 +160,15 @@ class KeyframeWorker:
             self._changed.notify_all()
         if is_new and self._on_selection is not None:
             self._on_selection(selection)
+
+    def _notice_size(self, frame: Frame) -> None:
+        """Start anew when the images change size: one prefix has one grid (DESIGN, decision 8)."""
+        size = f"{frame.width}x{frame.height}"
+        if self._size not in ("", size):
+            change = InputError(f"images were {self._size} and are now {size}; the window starts anew")
+            self.faults.report("keeping the window", change)
+            self._selector.clear()
+        self._size = size
 
     def _point_maps(self, frames: list[Frame]) -> list[PointMap | None]:
         if self._provider is not None:

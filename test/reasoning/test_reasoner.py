@@ -264,6 +264,17 @@ def test_clear_forgets_frames_and_keyframes(start):
     assert answer(reasoner.ask("b")).text == "1,2|b"
 
 
+def test_images_of_another_size_start_the_window_anew(start):
+    reasoner, _ = start()
+    show(reasoner, 1, 2)
+    for brightness in (3, 4):
+        image = np.full((8, 6, 3), brightness, np.uint8)
+        reasoner.observe(Frame(image=image, stamp_ns=brightness * 10**9))
+    wait_until(lambda: reasoner.prefix and reasoner.prefix.selection.frames[-1].height == 8)
+    assert {frame.height for frame in reasoner.prefix.selection.frames} == {8}
+    assert "images were 6x4 and are now 6x8" in reasoner.diagnostics().last_error
+
+
 def test_clear_abandons_the_encoding_under_way(start):
     reasoner, model = start()
     model.may_encode.clear()
