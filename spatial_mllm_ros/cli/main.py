@@ -27,7 +27,7 @@ COMMANDS: dict[str, str] = {
     "sample": "pick the keyframes that see the most space",
     "verify": "check the model on this machine against golden data",
     "bench": "measure speed and memory, side by side in one run",
-    "generate": "render a tour through a generated room as a bag",
+    "generate": "render a generated room as a bag or as arrays",
     "doctor": "say what was found on this machine, and how to get what is missing",
 }
 

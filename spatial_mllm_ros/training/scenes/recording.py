@@ -6,7 +6,7 @@ RealSense camera; odometry gives the pose of the camera's optical frame itself, 
 
 from __future__ import annotations
 
-from collections import Counter
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatial_mllm_ros.errors import DependencyError, InputError
+from spatial_mllm_ros.parameters import check_parameters, param
 from spatial_mllm_ros.training.scenes.renderer import RoomRenderer
 from spatial_mllm_ros.training.scenes.room import Room
+from spatial_mllm_ros.training.scenes.tour import Tour
 
-__all__ = ["BEGIN_NS", "RecordingPlan", "record_bag", "room_truth"]
+__all__ = ["BEGIN_NS", "RecordingPlan", "record_bag"]
 
 BEGIN_NS = 1_750_000_000_000_000_000  # a fixed time, so that the same seed gives the same bag
 _OPTICAL = "camera_color_optical_frame"
@@ -32,34 +34,21 @@ _ODOMETRY = "/odom"
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingPlan:
-    """Sizes and rates of a recording.
+    """Rates and qualities of a recording; colour images and odometry have the rate of the tour."""
 
-    Attributes:
-        width, height: of the colour images, pixels.
-        rate_hz: of colour images and odometry.
-        depth_every: one depth image and calibration for so many colour images.
-        depth_divisor: depth images are this many times smaller.
-        jpeg_quality: 1..100.
-    """
-
-    width: int = 320
-    height: int = 240
-    rate_hz: float = 30.0
-    depth_every: int = 6
-    depth_divisor: int = 4
-    jpeg_quality: int = 80
+    depth_every: int = param(6, "One depth image and calibration for so many colour images", ge=1, le=1000)
+    depth_divisor: int = param(4, "Depth images are this many times smaller than colour images", ge=1, le=16)
+    jpeg_quality: int = param(80, "JPEG quality of the colour images", ge=1, le=100)
 
     def __post_init__(self) -> None:
-        if self.width % self.depth_divisor or self.height % self.depth_divisor:
-            raise InputError(f"{self.width}x{self.height} is not a multiple of the depth divisor {self.depth_divisor}")
-        if not 1 <= self.jpeg_quality <= 100 or self.rate_hz <= 0 or self.depth_every < 1:
-            raise InputError("jpeg_quality must lie in 1..100, rate_hz above 0, and depth_every must be at least 1")
+        check_parameters(self)
 
 
 def record_bag(
     room: Room,
-    tour: NDArray[np.float64],
+    tour: Tour,
     folder: Path,
+    renderer: RoomRenderer,
     plan: RecordingPlan | None = None,
     on_frame: Callable[[int], object] = lambda _: None,
 ) -> None:
@@ -67,69 +56,49 @@ def record_bag(
 
     Args:
         room: the room.
-        tour: world_from_camera float64 [T,4,4], from `make_tour`.
+        tour: where the camera goes.
         folder: the bag's folder; must not exist.
-        plan: sizes and rates.
+        renderer: its size and field of view are those of the colour camera.
+        plan: rates and qualities.
         on_frame: called with the index of every frame written.
 
     Raises:
-        InputError: if the folder exists.
-        DependencyError: if rosbags, MuJoCo or offscreen OpenGL is missing.
+        InputError: if the folder exists, or the images cannot be divided by the plan's depth divisor.
+        DependencyError: if rosbags is missing.
     """
     plan = plan or RecordingPlan()
     if folder.exists():
         raise InputError(f"{folder} exists already; choose another name or remove it")
+    if renderer.width % plan.depth_divisor or renderer.height % plan.depth_divisor:
+        raise InputError(f"{renderer.width}x{renderer.height} cannot be divided by {plan.depth_divisor} for depth")
     try:
         from rosbags.rosbag2 import StoragePlugin, Writer
     except ImportError as error:
         raise DependencyError("writing a bag needs rosbags; install it with: pip install rosbags") from error
     messages = _Messages()
-    small = (plan.width // plan.depth_divisor, plan.height // plan.depth_divisor)
-    with (
-        RoomRenderer(room, plan.width, plan.height) as colour,
-        RoomRenderer(room, *small) as depth,
-        Writer(folder, version=8, storage_plugin=StoragePlugin.SQLITE3) as writer,  # version 8: Humble reads it
-    ):
+    renderer.show(room)
+    with Writer(folder, version=8, storage_plugin=StoragePlugin.SQLITE3) as writer:  # version 8: Humble reads it
         recorder = _Recorder(writer, messages)
-        for index, world_from_camera in enumerate(tour):
-            stamp_ns = BEGIN_NS + round(index * 1e9 / plan.rate_hz)
+        for index, (time_s, world_from_camera) in enumerate(zip(tour.times_s, tour.world_from_camera)):
+            stamp_ns = BEGIN_NS + round(time_s * 1e9)
             recorder.write(_ODOMETRY, stamp_ns, messages.odometry(stamp_ns, world_from_camera))
             if index % plan.depth_every == 0:
-                recorder.write(_CAMERA_INFO, stamp_ns, messages.camera_info(stamp_ns, plan, colour.intrinsics))
-                recorder.write(_DEPTH, stamp_ns, messages.depth(stamp_ns, depth.depth(world_from_camera)))
-            image = colour.image(world_from_camera)
-            recorder.write(_COLOUR, stamp_ns, messages.jpeg(stamp_ns, image, plan.jpeg_quality))
+                depth_m, _ = renderer.geometry(world_from_camera, plan.depth_divisor)
+                recorder.write(_CAMERA_INFO, stamp_ns, messages.camera_info(stamp_ns, renderer))
+                recorder.write(_DEPTH, stamp_ns, messages.depth(stamp_ns, depth_m))
+            jpeg = messages.jpeg(stamp_ns, renderer.image(world_from_camera), plan.jpeg_quality)
+            recorder.write(_COLOUR, stamp_ns, jpeg)
             on_frame(index)
+    for database in folder.glob("*.db3"):
+        _pack(database)
 
 
-def room_truth(room: Room) -> dict[str, Any]:
-    """Return what is true about a room, as JSON values: sizes in metres, angles in radians."""
-    return {
-        "seed": room.seed,
-        "length": round(room.length, 3),
-        "width": round(room.width, 3),
-        "height": room.height,
-        "questions": _questions(room),
-        "area": round(room.area, 2),
-        "furniture": [
-            {
-                "category": piece.category,
-                "centre": [round(value, 3) for value in piece.centre],
-                "size": [round(value, 3) for value in piece.size],
-                "yaw": round(piece.yaw, 4),
-            }
-            for piece in room.furniture
-        ],
-    }
-
-
-def _questions(room: Room) -> list[dict[str, Any]]:
-    """Ask what the furniture list answers by itself: counts, and the size of the room."""
-    counts = Counter(piece.category for piece in room.furniture)
-    several = [category for category, count in sorted(counts.items()) if count > 1]
-    asked = [(f"How many {category}s are in this room?", counts[category]) for category in several]
-    asked.append(("What is the size of this room, in square metres?", round(room.area, 1)))
-    return [{"question": question, "answer": answer} for question, answer in asked]
+def _pack(database: Path) -> None:
+    """Rewrite a database in small pages: a blob ends in a half-empty page, so small ones save 15 % of a bag."""
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA page_size = 512")
+    connection.execute("VACUUM")
+    connection.close()
 
 
 class _Recorder:
@@ -163,7 +132,11 @@ class _Messages:
         return self._make("std_msgs/Header", stamp=time, frame_id=frame_id)
 
     def jpeg(self, stamp_ns: int, image: NDArray[np.uint8], quality: int) -> Any:
-        data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].reshape(-1)
+        data = cv2.imencode(
+            ".jpg",
+            image[..., ::-1],
+            [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1, cv2.IMWRITE_JPEG_PROGRESSIVE, 1],
+        )[1].reshape(-1)
         header = self._header(stamp_ns, _OPTICAL)
         return self._make("sensor_msgs/CompressedImage", header=header, format="rgb8; jpeg compressed bgr8", data=data)
 
@@ -181,13 +154,14 @@ class _Messages:
             data=depth_mm.view(np.uint8).reshape(-1),
         )
 
-    def camera_info(self, stamp_ns: int, plan: RecordingPlan, intrinsics: NDArray[np.float64]) -> Any:
+    def camera_info(self, stamp_ns: int, renderer: RoomRenderer) -> Any:
+        intrinsics = renderer.intrinsics
         roi = self._make("sensor_msgs/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
         return self._make(
             "sensor_msgs/CameraInfo",
             header=self._header(stamp_ns, _OPTICAL),
-            height=plan.height,
-            width=plan.width,
+            height=renderer.height,
+            width=renderer.width,
             distortion_model="plumb_bob",
             d=np.zeros(5),
             k=intrinsics.reshape(-1),

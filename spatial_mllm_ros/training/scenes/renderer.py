@@ -1,25 +1,33 @@
-"""Render rooms with MuJoCo, offscreen: colour, metric depth and which piece of furniture each pixel shows."""
+"""Render rooms with MuJoCo, offscreen: colour, metric depth, and which piece of furniture each pixel shows.
+
+MuJoCo's simulation is not used: its drawing functions get a list of primitives. So one OpenGL context with one set of
+textures serves all rooms, and showing another room takes milliseconds.
+"""
 
 from __future__ import annotations
 
-import os
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-from xml.sax.saxutils import quoteattr
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from spatial_mllm_ros.errors import DependencyError
-from spatial_mllm_ros.training.scenes.room import Room
-from spatial_mllm_ros.training.scenes.shapes import Paint, Part
+from spatial_mllm_ros.errors import InputError
+from spatial_mllm_ros.training.scenes.opengl import make_context
+from spatial_mllm_ros.training.scenes.room import Light, Room
+from spatial_mllm_ros.training.scenes.shapes import Part
 from spatial_mllm_ros.training.scenes.textures import TEXTURES, draw_texture
 
-__all__ = ["RoomRenderer", "View"]
+__all__ = ["RoomRenderer", "View", "intrinsics_for"]
 
-_FOV_Y_DEG = 58.0
-_OPENGL_CAMERA = np.diag([1.0, -1.0, -1.0])  # OpenGL looks along -z with y up; ours along z with y down
+_NEAR_M, _FAR_M = 0.03, 30.0
+_MAX_GEOMS = 4000
+_SHADES = ("contact", "crease")  # drawn over what is behind them; no surfaces, so neither depth nor segmentation
+_SHADE_OPACITY = 0.99  # below 0.995 MuJoCo blends
+_BOTTOM_SHOWS_ABOVE_M = 0.8
+_FACES = tuple((axis, sign) for axis in range(3) for sign in (1, -1))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,68 +37,102 @@ class View:
     Attributes:
         image: uint8 [H,W,3] RGB.
         depth_m: float32 [H,W], metres along the optical axis.
-        furniture: int32 [H,W], index into `Room.furniture`; -1 for walls, floor and ceiling.
+        furniture: int16 [H,W], index into `Room.furniture`; -1 for walls, floor and ceiling.
     """
 
     image: NDArray[np.uint8]
     depth_m: NDArray[np.float32]
-    furniture: NDArray[np.int32]
+    furniture: NDArray[np.int16]
+
+
+def intrinsics_for(width: int, height: int, fov_x_deg: float) -> NDArray[np.float64]:
+    """Return the camera matrix of a pinhole camera with square pixels: float64 [3,3], pixel centres at integers."""
+    focal = width / 2 / math.tan(math.radians(fov_x_deg) / 2)
+    return np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1.0]])
 
 
 class RoomRenderer:
-    """Renders views of one room; a context manager, since it holds an OpenGL context.
+    """Renders views of rooms, one room at a time; a context manager, since it holds an OpenGL context.
+
+    Use it in the thread that made it.
 
     Args:
-        room: what to render.
-        width, height: pixels.
+        width, height: of the images, pixels.
+        fov_x_deg: horizontal field of view, degrees.
+        samples: samples per pixel and surface edge; 0 is fastest.
+
+    Attributes:
+        intrinsics: float64 [3,3] of the images.
 
     Raises:
+        InputError: if the size is not positive.
         DependencyError: if MuJoCo or offscreen OpenGL is not there; says how to get it.
     """
 
-    def __init__(self, room: Room, width: int, height: int) -> None:
-        mujoco = _mujoco()
-        xml, assets, self._furniture_of_geom = _model(room, width, height)
+    def __init__(self, width: int, height: int, *, fov_x_deg: float = 75.0, samples: int = 4) -> None:
+        if min(width, height) < 1 or not 10 <= fov_x_deg <= 150:
+            raise InputError(f"cannot render {width}x{height} pixels with a field of view of {fov_x_deg:g} degrees")
+        self.width, self.height = width, height
+        self.intrinsics = intrinsics_for(width, height, fov_x_deg)
+        self._context = make_context(width, height)
+        import mujoco
+
         self._mujoco = mujoco
-        self._model = mujoco.MjModel.from_xml_string(xml, assets)
-        self._data = mujoco.MjData(self._model)
-        mujoco.mj_forward(self._model, self._data)
-        try:
-            self._renderer = mujoco.Renderer(self._model, height, width)
-        except Exception as error:  # MuJoCo's OpenGL loaders raise whatever their library raises
-            raise DependencyError(
-                f"offscreen OpenGL does not work ({error}); install it with: sudo apt install libegl1 libgl1-mesa-dri, "
-                "or sudo apt install libosmesa6 and set MUJOCO_GL=osmesa"
-            ) from error
-        focal = height / 2 / np.tan(np.radians(_FOV_Y_DEG) / 2)
-        centre = ((width - 1) / 2, (height - 1) / 2)
-        self.intrinsics = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1.0]])
+        model = mujoco.MjModel.from_xml_string(*_bank_of_textures(width, height, samples))
+        self._drawer = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._drawer)
+        self._drawer.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+        self._scene = mujoco.MjvScene(model, maxgeom=_MAX_GEOMS)
+        self._scene.flags[:] = 0
+        self._materials = {name: index for index, name in enumerate(TEXTURES)}
+        self._kinds = {
+            "box": mujoco.mjtGeom.mjGEOM_BOX,
+            "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
+            "ellipsoid": mujoco.mjtGeom.mjGEOM_ELLIPSOID,
+            "panel": mujoco.mjtGeom.mjGEOM_PLANE,
+        }
+        self._furniture_of_color = np.full(1, -1, np.int16)
+
+    def show(self, room: Room) -> None:
+        """Take a room as what the next images show."""
+        self._scene.ngeom = 0
+        furniture_of_color = [-1]  # colour 0 is the background
+        for index, parts in [(-1, room.structure), *((i, piece.parts) for i, piece in enumerate(room.furniture))]:
+            for part in parts:
+                for surface in _surfaces(part):
+                    self._add(surface)
+                    furniture_of_color.append(index)
+        self._furniture_of_color = np.array(furniture_of_color, np.int16)
+        self._set_lights(room.light, room.height)
 
     def image(self, world_from_camera: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """Render colour only: uint8 [H,W,3] RGB."""
+        """Render colour only: uint8 [H,W,3] RGB. `world_from_camera` is float64 [4,4], optical axes."""
         self._look_from(world_from_camera)
-        return self._renderer.render()
+        return self._draw(self.width, self.height)[0]
 
-    def depth(self, world_from_camera: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Render depth only: float32 [H,W], metres along the optical axis."""
-        self._renderer.enable_depth_rendering()
-        try:
-            self._look_from(world_from_camera)
-            return self._renderer.render().astype(np.float32)
-        finally:
-            self._renderer.disable_depth_rendering()
+    def geometry(
+        self, world_from_camera: NDArray[np.float64], divisor: int = 1
+    ) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
+        """Render depth (float32, metres) and furniture index (int16), each [H,W]; sides divided by `divisor`."""
+        self._look_from(world_from_camera)
+        colors, depth = self._draw(self.width // divisor, self.height // divisor, is_segmented=True)
+        number = colors.astype(np.int32) @ np.array([1, 1 << 8, 1 << 16])
+        near_part = _NEAR_M / _FAR_M
+        depth_m = _NEAR_M / (near_part + depth.astype(np.float64) * (1 - near_part))  # the inverse of glFrustum's z
+        return depth_m.astype(np.float32), self._furniture_of_color[number]
 
     def view(self, world_from_camera: NDArray[np.float64]) -> View:
         """Render everything from one place (float64 [4,4], optical axes)."""
-        return View(
-            image=self.image(world_from_camera),
-            depth_m=self.depth(world_from_camera),
-            furniture=self._furniture(world_from_camera),
-        )
+        depth_m, furniture = self.geometry(world_from_camera)
+        return View(image=self.image(world_from_camera), depth_m=depth_m, furniture=furniture)
 
     def close(self) -> None:
         """Give the OpenGL context back."""
-        self._renderer.close()
+        if self._context is not None:
+            self._context.make_current()
+            self._drawer.free()
+            self._context.free()
+            self._context = None
 
     def __enter__(self) -> RoomRenderer:
         return self
@@ -98,116 +140,105 @@ class RoomRenderer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _furniture(self, world_from_camera: NDArray[np.float64]) -> NDArray[np.int32]:
-        self._renderer.enable_segmentation_rendering()
-        try:
-            self._look_from(world_from_camera)
-            geom = self._renderer.render()[:, :, 0]
-        finally:
-            self._renderer.disable_segmentation_rendering()
-        return self._furniture_of_geom[geom]  # -1 (nothing) reads the last entry, which is -1 too
+    def _add(self, part: Part) -> None:
+        index, paint = self._scene.ngeom, part.paint
+        is_shade = paint.texture in _SHADES
+        geom = self._scene.geoms[index]
+        half = part.half_size
+        size = np.array((half[0], half[2], 0.0) if part.kind == "cylinder" else half, np.float64)
+        rgba = np.array([*paint.colour, _SHADE_OPACITY if is_shade else 1.0], np.float32)
+        self._mujoco.mjv_initGeom(
+            geom, self._kinds[part.kind], size, np.array(part.centre, np.float64), part.rotation.reshape(-1), rgba
+        )
+        geom.matid = self._materials.get(paint.texture, -1)
+        geom.segid = -1 if is_shade else index
+        geom.specular, geom.shininess, geom.emission = paint.shine, 0.4, paint.glow
+        self._scene.ngeom = index + 1
+
+    def _set_lights(self, light: Light, height: float) -> None:
+        kinds = self._mujoco.mjtLightType
+        black = (0.0, 0.0, 0.0)
+        lamps = (
+            (kinds.mjLIGHT_DIRECTIONAL, (0.0, 0.0, height), light.direction, light.daylight, light.ambient),
+            (kinds.mjLIGHT_SPOT, (0.0, 0.0, height - 0.1), (0.0, 0.0, -1.0), light.lamp, black),
+        )
+        for index, (kind, position, direction, diffuse, ambient) in enumerate(lamps):
+            entry = self._scene.lights[index]
+            entry.id, entry.type, entry.pos, entry.dir = index, kind, position, direction
+            entry.ambient, entry.diffuse, entry.specular = ambient, diffuse, [0.5 * value for value in diffuse]
+            entry.attenuation, entry.cutoff, entry.exponent = (1.0, 0.06, 0.02), 90.0, 0.0
+            entry.headlight = entry.castshadow = 0
+        self._scene.nlight = len(lamps)
 
     def _look_from(self, world_from_camera: NDArray[np.float64]) -> None:
-        self._data.cam_xpos[0] = world_from_camera[:3, 3]
-        self._data.cam_xmat[0] = (world_from_camera[:3, :3] @ _OPENGL_CAMERA).reshape(-1)
-        self._renderer.update_scene(self._data, camera=0)
+        focal, half_height = self.intrinsics[0, 0], self.height / 2
+        top = _NEAR_M * half_height / focal
+        for camera in self._scene.camera:
+            camera.pos = world_from_camera[:3, 3]
+            camera.forward, camera.up = world_from_camera[:3, 2], -world_from_camera[:3, 1]
+            camera.frustum_center, camera.frustum_width = 0.0, top * self.width / self.height
+            camera.frustum_bottom, camera.frustum_top = -top, top
+            camera.frustum_near, camera.frustum_far, camera.orthographic = _NEAR_M, _FAR_M, 0
+
+    def _draw(
+        self, width: int, height: int, is_segmented: bool = False
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        flags, scene_flags = self._mujoco.mjtRndFlag, self._scene.flags
+        scene_flags[flags.mjRND_CULL_FACE] = 1
+        scene_flags[flags.mjRND_SEGMENT] = scene_flags[flags.mjRND_IDCOLOR] = int(is_segmented)
+        rectangle = self._mujoco.MjrRect(0, 0, width, height)
+        self._context.make_current()
+        self._mujoco.mjr_render(rectangle, self._scene, self._drawer)
+        colors = np.empty((height, width, 3), np.uint8)
+        depth = np.empty((height, width), np.float32) if is_segmented else None
+        self._mujoco.mjr_readPixels(colors, depth, rectangle, self._drawer)
+        return colors[::-1], None if depth is None else depth[::-1]  # OpenGL counts rows from below
 
 
-def _mujoco() -> Any:
-    os.environ.setdefault("MUJOCO_GL", "egl")  # read when MuJoCo is imported; there is no other way to say it
-    try:
-        import mujoco
-    except ImportError as error:
-        raise DependencyError("rendering rooms needs MuJoCo; install it with: pip install mujoco") from error
-    return mujoco
+def _surfaces(part: Part) -> Iterator[Part]:
+    """Yield a part as what MuJoCo textures evenly: a textured box as one panel per face, anything else as it is."""
+    if part.kind != "box" or not part.paint.texture:
+        yield part
+        return
+    for axis, sign in _FACES:
+        normal = sign * part.rotation[:, axis]
+        if normal[2] < -0.9 and part.centre[2] - part.half_size[2] < _BOTTOM_SHOWS_ABOVE_M:
+            continue
+        right, up, half = _face_axes(part, axis, sign)
+        rotation = np.stack([right, up, normal], axis=1)
+        centre = tuple(np.asarray(part.centre) + normal * part.half_size[axis])
+        yield Part(kind="panel", half_size=half, centre=centre, paint=part.paint, rotation=rotation)
 
 
-def _model(room: Room, width: int, height: int) -> tuple[str, dict[str, bytes], NDArray[np.int32]]:
-    """Write a room as MuJoCo XML; also give the textures, and the furniture index of every geom."""
-    paints: dict[tuple[Paint, str], str] = {}
+def _face_axes(part: Part, axis: int, sign: int) -> tuple[NDArray, NDArray, tuple[float, float, float]]:
+    """Return right, up and half size of a box's face as seen from outside; the grain lies along its longer edge."""
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    u, v = part.rotation[:, first] * sign, part.rotation[:, second]
+    a, b = part.half_size[first], part.half_size[second]
+    if a < b:  # turn by 90 degrees, which keeps the side that shows
+        u, v, a, b = v, -u, b, a
+    return u, v, (a, b, 0.0)
 
-    def material(paint: Paint, kind: str) -> str:
-        return paints.setdefault((paint, kind), f"m{len(paints)}")
 
-    geoms, furniture_of_geom = [], []
-    for quad in _shell(room):
-        position, axes, half, paint = quad
-        geoms.append(_geom("plane", half, position, axes, material(paint, "plane")))
-        furniture_of_geom.append(-1)
-    for index, piece in enumerate(room.furniture):
-        for part in piece.parts:
-            geoms.append(_geom_of_part(part, material(part.paint, "solid")))
-            furniture_of_geom.append(index)
-    textures = {paint.texture for paint, _ in paints if paint.texture}
-    assets = {f"{name}.png": cv2.imencode(".png", draw_texture(name)[..., ::-1])[1].tobytes() for name in textures}
-    kinds = [(name, kind) for name in sorted(textures) for kind in ("2d", "cube")]
-    lines = [f'<texture name="{name}_{kind}" type="{kind}" file="{name}.png"/>' for name, kind in kinds]
-    lines += [_material(name, paint, kind) for (paint, kind), name in paints.items()]
-    light = f'pos="0 0 {room.height - 0.3}" dir="0 0 -1" castshadow="false" cutoff="90" exponent="0"'
+def _bank_of_textures(width: int, height: int, samples: int) -> tuple[str, dict[str, bytes]]:
+    """Return MuJoCo XML with one material per texture and nothing else, and the pictures that it names."""
+    lines, files = [], {}
+    for name, texture in TEXTURES.items():
+        image = draw_texture(name)
+        order = [2, 1, 0, *range(3, image.shape[2])]  # OpenCV writes blue first
+        files[f"{name}.png"] = cv2.imencode(".png", image[..., order])[1].tobytes()
+        repeat = 1.0 / (texture.tile_m or 1.0)
+        uniform = "true" if texture.tile_m else "false"
+        lines += [
+            f'<texture name="{name}" type="2d" nchannel="{image.shape[2]}" file="{name}.png"/>',
+            f'<material name="{name}" texture="{name}" texuniform="{uniform}" texrepeat="{repeat:.4f} {repeat:.4f}"/>',
+        ]
     xml = f"""<mujoco>
       <visual>
-        <headlight ambient="0.42 0.42 0.42" diffuse="0.32 0.32 0.32" specular="0.1 0.1 0.1"/>
-        <map znear="0.01" zfar="20"/>
-        <quality offsamples="4"/>
-        <global offwidth="{width}" offheight="{height}" fovy="{_FOV_Y_DEG}"/>
+        <global offwidth="{width}" offheight="{height}"/>
+        <quality offsamples="{samples}" shadowsize="0" numslices="20" numstacks="12" numquads="4"/>
       </visual>
-      <statistic extent="1"/>
-      <asset>{''.join(lines)}</asset>
-      <worldbody>
-        <light {light} diffuse="0.35 0.35 0.33" specular="0.1 0.1 0.1" attenuation="1 0.05 0.02"/>
-        <camera name="camera" pos="0 0 1" fovy="{_FOV_Y_DEG}"/>
-        {''.join(geoms)}
-      </worldbody>
+      <asset>{"".join(lines)}</asset>
+      <worldbody/>
     </mujoco>"""
-    return xml, assets, np.array([*furniture_of_geom, -1], np.int32)
-
-
-def _shell(room: Room) -> list[tuple]:
-    """Return floor, ceiling and walls with their skirting: (position, axes [3,3], half size, paint)."""
-    x, y, z = room.length / 2, room.width / 2, room.height
-    ceiling = Paint(colour=(0.97, 0.97, 0.96), texture="plaster")
-    skirting = Paint(colour=(0.93, 0.92, 0.9))
-    quads = [
-        ((0, 0, 0), np.eye(3), (x, y), room.floor),
-        ((0, 0, z), np.diag([1.0, -1.0, -1.0]), (x, y), ceiling),
-    ]
-    for turn in range(4):
-        c, s = [(1, 0), (0, 1), (-1, 0), (0, -1)][turn]
-        inwards, up = np.array([-c, -s, 0.0]), np.array([0, 0, 1.0])
-        axes = np.stack([np.cross(up, inwards), up, inwards], axis=1)  # along the wall, up, into the room
-        distance, half = (x, y) if turn % 2 == 0 else (y, x)
-        quads.append(((c * distance, s * distance, z / 2), axes, (half, z / 2), room.wall))
-        near = distance - 0.008
-        quads.append(((c * near, s * near, 0.045), axes, (half, 0.045), skirting))
-    return quads
-
-
-def _material(name: str, paint: Paint, kind: str) -> str:
-    texture = ""
-    if paint.texture:
-        tile_m = TEXTURES[paint.texture].tile_m or 1.0
-        form = "2d" if kind == "plane" else "cube"
-        repeat = f'texuniform="true" texrepeat="{1 / tile_m:.4f} {1 / tile_m:.4f}"' if kind == "plane" else ""
-        texture = f'texture="{paint.texture}_{form}" {repeat}'
-    colour = " ".join(f"{channel:.4f}" for channel in paint.colour)
-    return (
-        f"<material name={quoteattr(name)} {texture} rgba=\"{colour} 1\" "
-        f'specular="{paint.shine:.2f}" shininess="0.4" emission="{paint.glow:.2f}"/>'
-    )
-
-
-def _geom_of_part(part: Part, material: str) -> str:
-    size = part.half_size[:1] + part.half_size[2:] if part.kind == "cylinder" else part.half_size
-    return _geom(part.kind, size, part.centre, part.rotation, material)
-
-
-def _geom(kind: str, size: tuple, position: tuple, axes: NDArray[np.float64], material: str) -> str:
-    if kind == "plane":
-        size = (*size, 0.1)
-    numbers = {
-        "size": size,
-        "pos": position,
-        "xyaxes": (*axes[:, 0], *axes[:, 1]),
-    }
-    words = " ".join(f'{name}="{" ".join(f"{value:.5f}" for value in values)}"' for name, values in numbers.items())
-    return f'<geom type="{kind}" {words} material="{material}" contype="0" conaffinity="0"/>'
+    return xml, files

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Paint", "Part", "box", "cone", "cylinder", "ellipsoid", "extents", "placed", "rod"]
+__all__ = ["Paint", "Part", "box", "cone", "cylinder", "ellipsoid", "extents", "fitted", "panel", "placed", "rod"]
 
 Colour = tuple[float, float, float]
 _UPRIGHT = np.eye(3)
@@ -45,12 +45,12 @@ class Part:
     """One primitive.
 
     Attributes:
-        kind: "box", "cylinder" (axis along its z) or "ellipsoid".
-        half_size: metres; half edges of a box, (radius, radius, half length) of a cylinder, radii of an ellipsoid.
+        kind: "box", "cylinder" (axis along its z), "ellipsoid", or "panel" (a rectangle seen from its +z side).
+        half_size: metres; half edges of a box or panel, (radius, radius, half length) of a cylinder, radii of an
+            ellipsoid.
         centre: metres.
-        rotation: float64 [3,3], parent_from_part.
         paint: its surface.
-        faces: for a textured box, the faces that need the texture (of "+x", "-x", "+y", "-y", "+z", "-z").
+        rotation: float64 [3,3], parent_from_part.
     """
 
     kind: str
@@ -58,20 +58,23 @@ class Part:
     centre: tuple[float, float, float]
     paint: Paint
     rotation: NDArray[np.float64] = dataclasses.field(default_factory=lambda: _UPRIGHT)
-    faces: tuple[str, ...] = ("+x", "-x", "+y", "-y", "+z")
 
 
-def box(x: Sequence[float], y: Sequence[float], z: Sequence[float], paint: Paint, faces: str = "") -> Part:
-    """Make an upright box that spans x[0]..x[1], y[0]..y[1], z[0]..z[1]; `faces` such as "+x +z" limits its texture."""
-    spans = [(min(span), max(span)) for span in (x, y, z)]
-    limited = {"faces": tuple(faces.split())} if faces else {}
-    return Part(
-        kind="box",
-        half_size=tuple((high - low) / 2 for low, high in spans),
-        centre=tuple((high + low) / 2 for low, high in spans),
-        paint=paint,
-        **limited,
-    )
+def box(x: Sequence[float], y: Sequence[float], z: Sequence[float], paint: Paint) -> Part:
+    """Make an upright box that spans x[0]..x[1], y[0]..y[1], z[0]..z[1]."""
+    spans = (x, y, z)
+    half = tuple(abs(span[1] - span[0]) / 2 for span in spans)
+    return Part(kind="box", half_size=half, centre=tuple((span[0] + span[1]) / 2 for span in spans), paint=paint)
+
+
+def panel(centre: Sequence[float], right: Sequence[float], up: Sequence[float], paint: Paint) -> Part:
+    """Make a rectangle around `centre`; `right` and `up` are its half edges as seen from the side that shows."""
+    u, v = np.asarray(right, float), np.asarray(up, float)
+    lengths = np.linalg.norm(u), np.linalg.norm(v)
+    u, v = u / lengths[0], v / lengths[1]
+    rotation = np.stack([u, v, np.cross(u, v)], axis=1)
+    half = (float(lengths[0]), float(lengths[1]), 0.0)
+    return Part(kind="panel", half_size=half, centre=tuple(centre), paint=paint, rotation=rotation)
 
 
 def cylinder(x: float, y: float, z: Sequence[float], radius: float, paint: Paint) -> Part:
@@ -80,19 +83,20 @@ def cylinder(x: float, y: float, z: Sequence[float], radius: float, paint: Paint
     return Part(kind="cylinder", half_size=(radius, radius, half), centre=(x, y, (z[0] + z[1]) / 2), paint=paint)
 
 
-def cone(
-    x: float, y: float, z: Sequence[float], radii: Sequence[float], paint: Paint, steps: int = 5
-) -> list[Part]:
+def cone(x: float, y: float, z: Sequence[float], radii: Sequence[float], paint: Paint, steps: int = 5) -> list[Part]:
     """Make an upright stepped cone around (x, y), radii[0] wide at z[0] and radii[1] at z[1]."""
     levels = np.linspace(z[0], z[1], steps + 1)
     widths = np.linspace(radii[0], radii[1], steps)
     return [cylinder(x, y, (levels[i], levels[i + 1]), float(widths[i]), paint) for i in range(steps)]
 
 
-def ellipsoid(centre: Sequence[float], radii: Sequence[float], paint: Paint, lean: float = 0.0) -> Part:
-    """Make an ellipsoid; `lean` tips it about its own y axis (radians)."""
-    c, s = math.cos(lean), math.sin(lean)
-    rotation = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+def ellipsoid(
+    centre: Sequence[float], radii: Sequence[float], paint: Paint, lean: float = 0.0, turn: float = 0.0
+) -> Part:
+    """Make an ellipsoid, tipped by `lean` about its y axis (towards -z in front), then turned about z (radians)."""
+    c, s, ct, st = math.cos(lean), math.sin(lean), math.cos(turn), math.sin(turn)
+    tip = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+    rotation = np.array([[ct, -st, 0], [st, ct, 0], [0, 0, 1]]) @ tip
     return Part(kind="ellipsoid", half_size=tuple(radii), centre=tuple(centre), paint=paint, rotation=rotation)
 
 
@@ -106,13 +110,8 @@ def rod(start: Sequence[float], end: Sequence[float], radius: float, paint: Pain
     side = np.cross(helper, axis)
     side /= np.linalg.norm(side)
     rotation = np.stack([side, np.cross(axis, side), axis], axis=1)
-    return Part(
-        kind="cylinder",
-        half_size=(radius, radius, length / 2),
-        centre=tuple((start + end) / 2),
-        paint=paint,
-        rotation=rotation,
-    )
+    half, centre = (radius, radius, length / 2), tuple((start + end) / 2)
+    return Part(kind="cylinder", half_size=half, centre=centre, paint=paint, rotation=rotation)
 
 
 def placed(part: Part, position: Sequence[float], yaw: float) -> Part:
@@ -131,15 +130,36 @@ def placed(part: Part, position: Sequence[float], yaw: float) -> Part:
 
 def extents(parts: Sequence[Part]) -> NDArray[np.float64]:
     """Return float64 [2,3]: the smallest and largest corner of the axis-aligned box around some parts."""
-    lows, highs = [], []
-    for part in parts:
-        axes = part.rotation * np.asarray(part.half_size)  # [3,3], columns are half axes
-        if part.kind == "box":
-            reach = np.abs(axes).sum(1)
-        elif part.kind == "ellipsoid":
-            reach = np.linalg.norm(axes, axis=1)
-        else:  # a disc swept along its axis
-            reach = np.linalg.norm(axes[:, :2], axis=1) + np.abs(axes[:, 2])
-        lows.append(np.asarray(part.centre) - reach)
-        highs.append(np.asarray(part.centre) + reach)
-    return np.stack([np.min(lows, 0), np.max(highs, 0)])
+    centres = np.array([part.centre for part in parts])
+    reach = np.array([_reach(part) for part in parts])
+    return np.stack([(centres - reach).min(0), (centres + reach).max(0)])
+
+
+def fitted(parts: Sequence[Part], longest_m: float) -> tuple[list[Part], tuple[float, float, float]]:
+    """Scale a piece evenly so that its longest edge is `longest_m`, and put its middle on the floor at the origin.
+
+    Returns:
+        The parts, and the size of the tight box around them: along x, y and z, metres.
+    """
+    low, high = extents(parts)
+    scale = longest_m / float((high - low).max())
+    origin = np.array([*(low + high)[:2] / 2, low[2]])
+    moved = [
+        dataclasses.replace(
+            part,
+            centre=tuple((np.asarray(part.centre) - origin) * scale),
+            half_size=tuple(half * scale for half in part.half_size),
+        )
+        for part in parts
+    ]
+    return moved, tuple(float(edge) for edge in (high - low) * scale)
+
+
+def _reach(part: Part) -> NDArray[np.float64]:
+    """Return how far a part extends from its centre along each parent axis: float64 [3]."""
+    axes = part.rotation * np.asarray(part.half_size)  # [3,3], columns are half axes
+    if part.kind == "ellipsoid":
+        return np.linalg.norm(axes, axis=1)
+    if part.kind == "cylinder":  # a disc swept along its axis
+        return np.linalg.norm(axes[:, :2], axis=1) + np.abs(axes[:, 2])
+    return np.abs(axes).sum(1)
