@@ -10,6 +10,8 @@ from spatial_mllm_ros.model.kv_cache import KVCache
 
 __all__ = ["Prefill"]
 
+_ROOM = 1024  # tokens of which account can be kept before it is copied; 32 bytes each
+
 
 class Prefill:
     """A read prompt, to be continued, generated from and cropped back.
@@ -18,19 +20,19 @@ class Prefill:
     Tokens and positions stay on the CPU, so that keeping account of them never waits for a GPU.
 
     Attributes:
-        logits: what the last pass was asked for: [1,V] of the last token, [1,n,V] of all its tokens, or None.
+        logits: what the last pass was asked for: [1,V] of the last token, [1,n,V] of all its tokens, or None. Good
+            until the next pass, which may write them in place.
         cache: keys and values.
-        input_ids: int64 [1,L], all tokens.
-        positions: int64 [3,1,L], time, row and column of every token.
         attention_mask: bool [1,L], False for padding; None if there is no padding.
+        next_position: position of the next token, in all three axes.
     """
 
     def __init__(self, cache: KVCache) -> None:
         self.cache = cache
         self.logits: Tensor | None = None
-        self.input_ids = torch.zeros(1, 0, dtype=torch.int64)
-        self.positions = torch.zeros(3, 1, 0, dtype=torch.int64)
         self.attention_mask: Tensor | None = None
+        self.next_position = 0
+        self._account = torch.zeros(4, 1, 0, dtype=torch.int64)  # of each token: number, time, row, column
 
     @property
     def length(self) -> int:
@@ -38,9 +40,14 @@ class Prefill:
         return self.cache.length
 
     @property
-    def next_position(self) -> int:
-        """Position of the next token, in all three axes."""
-        return 0 if self.length == 0 else int(self.positions[:, 0, : self.length].max()) + 1
+    def input_ids(self) -> Tensor:
+        """All tokens, int64 [1,L]."""
+        return self._account[0, :, : self.length]
+
+    @property
+    def positions(self) -> Tensor:
+        """Time, row and column of every token, int64 [3,1,L]."""
+        return self._account[1:, :, : self.length]
 
     def crop(self, length: int) -> None:
         """Forget all tokens but the first `length`; the logits are gone.
@@ -49,8 +56,7 @@ class Prefill:
             InputError: if fewer tokens than that were read.
         """
         self.cache.crop(length)
-        self.input_ids = self.input_ids[:, :length]
-        self.positions = self.positions[:, :, :length]
+        self.next_position = int(self.positions.max()) + 1 if length else 0
         if self.attention_mask is not None:
             self.attention_mask = self.attention_mask[:, :length]
         self.logits = None
@@ -74,7 +80,13 @@ class Prefill:
 
     def record(self, input_ids: Tensor, positions: Tensor, mask: Tensor | None, logits: Tensor | None) -> None:
         """Note what a pass has read; the cache has been extended by then."""
-        self.input_ids = torch.cat([self.input_ids, input_ids], dim=1)
-        self.positions = torch.cat([self.positions, positions], dim=2)
+        end, count = self.length, input_ids.shape[1]
+        if self._account.shape[2] < end:
+            longer = torch.zeros(4, 1, end + max(_ROOM, end // 4), dtype=torch.int64)
+            longer[:, :, : end - count] = self._account[:, :, : end - count]
+            self._account = longer
+        self._account[0, :, end - count : end] = input_ids
+        self._account[1:, :, end - count : end] = positions
+        self.next_position = max(self.next_position, int(positions.max()) + 1)
         self.attention_mask = mask
         self.logits = logits

@@ -277,10 +277,11 @@ class SpatialMLLM:
     def _read_generated(self, token: int, state: Prefill) -> None:
         """Read a token as text, whatever its number: as in the original, random weights may name a placeholder."""
         self._check_context(state.length + 1)
-        ids = torch.tensor([[token]], device=self.device)
-        positions = torch.full((3, 1, 1), state.next_position, device=self.device)
+        ids = torch.tensor([[token]])
+        positions = torch.full((3, 1, 1), state.next_position)
         mask = state.joined_mask(None, 1)
-        hidden = self.network.model(self.network.model.embed_tokens(ids), positions, state.cache, mask)
+        embeds = self.network.model.embed_tokens(ids.to(self.device))
+        hidden = self.network.model(embeds, positions.to(self.device), state.cache, mask)
         state.record(ids, positions, mask, self._logits(hidden, "last"))
 
     def _logits(self, hidden: Tensor, which: str) -> Tensor | None:
