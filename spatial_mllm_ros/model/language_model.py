@@ -6,6 +6,9 @@ cache classes, mask building and position handling give the same numbers, and cr
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +17,8 @@ from spatial_mllm_ros.model.config import TextConfig
 from spatial_mllm_ros.model.kv_cache import KVCache
 
 __all__ = ["LanguageModel"]
+
+_Write = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]  # a layer's new keys and values to all of them
 
 
 class LanguageModel(nn.Module):
@@ -45,13 +50,29 @@ class LanguageModel(nn.Module):
             hidden states [1,n,D] after the final norm.
         """
         count = embeds.shape[1]
-        tables = self._rope_tables(positions, embeds.dtype)
         mask = _causal_mask(cache.length, count, attention_mask, embeds.device)
+        hidden = self._run(embeds, positions, cache.append, mask)
+        cache.commit(count)
+        return hidden
+
+    def step(self, embeds: Tensor, positions: Tensor, cache: KVCache, place: Tensor) -> Tensor:
+        """Do as `forward` does for one token, with shapes that do not tell how many came before; nothing is committed.
+
+        Args:
+            embeds: [1,1,D] of the new token.
+            positions: int64 [3,1,1].
+            cache: with capacity for the token, and no padding.
+            place: int64 [1], how many tokens came before.
+        """
+        mask = (torch.arange(cache.capacity, device=place.device) <= place)[None]  # [1,capacity]
+        return self._run(embeds, positions, functools.partial(cache.write_at, place), mask)
+
+    def _run(self, embeds: Tensor, positions: Tensor, write: _Write, mask: Tensor | None) -> Tensor:
+        tables = self._rope_tables(positions, embeds.dtype)
         x = embeds
         for index, layer in enumerate(self.layers):
-            x = x + self._attention(index, layer.self_attn, layer.input_layernorm(x), tables, cache, mask)
+            x = x + self._attention(index, layer.self_attn, layer.input_layernorm(x), tables, write, mask)
             x = x + layer.mlp(layer.post_attention_layernorm(x))
-        cache.commit(count)
         return self.norm(x)
 
     def _rope_tables(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -69,7 +90,7 @@ class LanguageModel(nn.Module):
         attn: nn.Module,
         x: Tensor,
         tables: tuple[Tensor, Tensor],
-        cache: KVCache,
+        write: _Write,
         mask: Tensor | None,
     ) -> Tensor:
         config = self.config
@@ -82,7 +103,7 @@ class LanguageModel(nn.Module):
             )
         )  # [1,heads,n,head_dim]
         query, key = _rotate(query, tables), _rotate(key, tables)
-        key, value = cache.append(index, key, value)
+        key, value = write(index, key, value)
         out = _grouped_attention(query, key, value, mask)
         return attn.o_proj(out.transpose(1, 2).flatten(2))
 
@@ -90,8 +111,9 @@ class LanguageModel(nn.Module):
 def _grouped_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
     """Attend with several query heads per key head. `mask` bool [n,S], True where seen; None is causal or one token."""
     count, groups = query.shape[2], query.shape[1] // key.shape[1]
-    if count == 1 and mask is None:  # a group's heads as queries of one head: keys are not copied for them
-        return F.scaled_dot_product_attention(query.view(1, -1, groups, query.shape[3]), key, value).view(query.shape)
+    if count == 1:  # a group's heads as queries of one head: keys are not copied for them
+        folded = query.view(1, -1, groups, query.shape[3])
+        return F.scaled_dot_product_attention(folded, key, value, attn_mask=mask).view(query.shape)
     key, value = (t.repeat_interleave(groups, dim=1) for t in (key, value))
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
 

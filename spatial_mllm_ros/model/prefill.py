@@ -25,6 +25,7 @@ class Prefill:
         cache: keys and values.
         attention_mask: bool [1,L], False for padding; None if there is no padding.
         next_position: position of the next token, in all three axes.
+        step: what `decoding` has recorded for this cache; None before that, and on a CPU.
     """
 
     def __init__(self, cache: KVCache) -> None:
@@ -32,6 +33,7 @@ class Prefill:
         self.logits: Tensor | None = None
         self.attention_mask: Tensor | None = None
         self.next_position = 0
+        self.step: object | None = None
         self._account = torch.zeros(4, 1, 0, dtype=torch.int64)  # of each token: number, time, row, column
 
     @property

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from spatial_mllm_ros.errors import CheckpointError, InputError
 from spatial_mllm_ros.model.config import ModelConfig
+from spatial_mllm_ros.model.decoding import TokenReader, capture_cuda_graph
 from spatial_mllm_ros.model.generation import GenerationRule
 from spatial_mllm_ros.model.geometry import GeometryPrediction, predict_geometry
-from spatial_mllm_ros.model.kv_cache import KVCache
+from spatial_mllm_ros.model.kv_cache import DEFAULT_ROOM, KVCache
 from spatial_mllm_ros.model.network import SpatialNetwork
 from spatial_mllm_ros.model.positions import grids_from, mrope_positions
 from spatial_mllm_ros.model.prefill import Prefill
@@ -74,6 +75,11 @@ class SpatialMLLM:
             CheckpointError: if the checkpoint has no tokenizer, or its template is of no use.
         """
         return ChatPrompt(self._tokenizer(), merge=self.config.vision.spatial_merge_size)
+
+    @functools.cached_property
+    def _reader(self) -> TokenReader:
+        is_gpu = self.device.type == "cuda"
+        return TokenReader(self.network, functools.partial(capture_cuda_graph, self.device) if is_gpu else None)
 
     def text_stream(self) -> TokenTextStream:
         """Give a new decoder of tokens to text.
@@ -151,9 +157,11 @@ class SpatialMLLM:
         Raises:
             InputError: if frames, tokens and grid do not belong together.
         """
-        (grid,) = self._one_grid(grid_thw)
+        grids = grids_from(grid_thw)
+        if len(grids) != 1:
+            raise InputError(f"spatial tokens are those of one video, but there are {len(grids)} grids")
         patches = spatial_tokens[:, self.config.vggt.num_special_tokens :]
-        return self.network.connector(patches.to(self.device, self.dtype), grid)
+        return self.network.connector(patches.to(self.device, self.dtype), grids[0])
 
     @torch.no_grad()
     def embed(self, input_ids: Tensor, fused: Tensor | None = None) -> Tensor:
@@ -185,6 +193,7 @@ class SpatialMLLM:
         second_per_grid_s: float | Sequence[float] = 1.0,
         attention_mask: Tensor | None = None,
         past: Prefill | None = None,
+        room: int = DEFAULT_ROOM,
         logits: Literal["none", "last", "all"] = "last",
     ) -> Prefill:
         """Let the language model read tokens.
@@ -195,7 +204,8 @@ class SpatialMLLM:
             second_per_grid_s: seconds from one frame pair to the next.
             attention_mask: [1,L], 0 for padding.
             past: what was read before; it is extended in place and returned.
-            logits: which to compute: of the last token, of all `L`, or none (for a prefix that others continue).
+            room: tokens to come, for which memory is taken now, without `past`; more of them cost a copy.
+            logits: which to compute: of the last token, of all `L`, or none, for a prefix that others continue.
 
         Raises:
             InputError: if tokens, embeddings and grid do not belong together, or the context would be exceeded.
@@ -206,7 +216,7 @@ class SpatialMLLM:
         if input_ids.ndim != 2 or input_ids.shape[1] == 0:
             raise InputError(f"tokens are int64 [1,L] with L at least 1, not {list(input_ids.shape)}")
         grids = grids_from(grid_thw) if grid_thw is not None else []
-        state = past or Prefill(KVCache(self.config.text.num_hidden_layers))
+        state = past or Prefill(KVCache(self.config.text.num_hidden_layers, room))
         positions = mrope_positions(
             input_ids,
             grids,
@@ -222,6 +232,8 @@ class SpatialMLLM:
         self._check_context(state.length + input_ids.shape[1])
         hidden = self.network.model(embeds, positions.to(self.device), state.cache, mask)
         state.record(input_ids, positions, mask, self._logits(hidden, logits))
+        if logits == "none":
+            self._reader.prepare(state)
         return state
 
     @torch.no_grad()
@@ -259,7 +271,8 @@ class SpatialMLLM:
                 return
             yield token
             if count + 1 < max_new_tokens:
-                self._read_generated(token, prefill)
+                self._check_context(prefill.length + 1)
+                self._reader.read(token, prefill)
 
     def predict_geometry(self, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> GeometryPrediction:
         """Predict depth, points and cameras of frames of one scene, see `geometry.predict_geometry`.
@@ -274,16 +287,6 @@ class SpatialMLLM:
             raise CheckpointError(f"{self.name}: has no tokenizer.json, so it can be run on tokens only, not on text")
         return self.tokenizer
 
-    def _read_generated(self, token: int, state: Prefill) -> None:
-        """Read a token as text, whatever its number: as in the original, random weights may name a placeholder."""
-        self._check_context(state.length + 1)
-        ids = torch.tensor([[token]])
-        positions = torch.full((3, 1, 1), state.next_position)
-        mask = state.joined_mask(None, 1)
-        embeds = self.network.model.embed_tokens(ids.to(self.device))
-        hidden = self.network.model(embeds, positions.to(self.device), state.cache, mask)
-        state.record(ids, positions, mask, self._logits(hidden, "last"))
-
     def _logits(self, hidden: Tensor, which: str) -> Tensor | None:
         if which == "none":
             return None
@@ -292,9 +295,3 @@ class SpatialMLLM:
     def _check_context(self, length: int) -> None:
         if length > self.config.text.max_position_embeddings:
             raise InputError(f"{length} tokens are more than the model's {self.config.text.max_position_embeddings}")
-
-    def _one_grid(self, grid_thw: Sequence[int] | Tensor) -> list[tuple[int, int, int]]:
-        grids = grids_from(grid_thw)
-        if len(grids) != 1:
-            raise InputError(f"spatial tokens are those of one video, but there are {len(grids)} grids")
-        return grids
