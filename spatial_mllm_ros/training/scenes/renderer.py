@@ -7,7 +7,7 @@ textures serves all rooms, and showing another room takes milliseconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -27,6 +27,7 @@ _MAX_GEOMS = 4000
 _SHADES = ("contact", "crease")  # drawn over what is behind them; no surfaces, so neither depth nor segmentation
 _SHADE_OPACITY = 0.99  # below 0.995 MuJoCo blends
 _BOTTOM_SHOWS_ABOVE_M = 0.8
+_HIDDEN = 1001  # mjGEOM_NONE: MuJoCo passes over such a primitive
 _FACES = tuple((axis, sign) for axis in range(3) for sign in (1, -1))
 
 
@@ -92,16 +93,21 @@ class RoomRenderer:
             "panel": mujoco.mjtGeom.mjGEOM_PLANE,
         }
         self._furniture_of_color = np.full(1, -1, np.int16)
+        self._surfaces: list[Part] = []
 
     def show(self, room: Room) -> None:
         """Take a room as what the next images show."""
         self._scene.ngeom = 0
+        self._surfaces = []
         furniture_of_color = [-1]  # colour 0 is the background
         for index, parts in [(-1, room.structure), *((i, piece.parts) for i, piece in enumerate(room.furniture))]:
             for part in parts:
                 for surface in _surfaces(part):
                     self._add(surface)
+                    self._surfaces.append(surface)
                     furniture_of_color.append(index)
+        self._bounds = _Bounds(self._surfaces)
+        self._is_shown = np.ones(len(self._surfaces), bool)
         self._furniture_of_color = np.array(furniture_of_color, np.int16)
         self._set_lights(room.light, room.height)
 
@@ -179,6 +185,16 @@ class RoomRenderer:
             camera.frustum_center, camera.frustum_width = 0.0, top * self.width / self.height
             camera.frustum_bottom, camera.frustum_top = -top, top
             camera.frustum_near, camera.frustum_far, camera.orthographic = _NEAR_M, _FAR_M, 0
+        self._hide_what_cannot_be_seen(world_from_camera)
+
+    def _hide_what_cannot_be_seen(self, world_from_camera: NDArray[np.float64]) -> None:
+        """Leave out what lies beside the view or shows its back: drawing costs by the primitive, not by the pixel."""
+        slopes = (self.width / 2 / self.intrinsics[0, 0], self.height / 2 / self.intrinsics[1, 1])
+        is_shown = self._bounds.may_be_seen(world_from_camera, slopes)
+        for index in np.flatnonzero(is_shown != self._is_shown):
+            kind = self._kinds[self._surfaces[index].kind]
+            self._scene.geoms[index].type = int(kind) if is_shown[index] else _HIDDEN
+        self._is_shown = is_shown
 
     def _draw(
         self, width: int, height: int, is_segmented: bool = False
@@ -208,6 +224,25 @@ def _surfaces(part: Part) -> Iterator[Part]:
         rotation = np.stack([right, up, normal], axis=1)
         centre = tuple(np.asarray(part.centre) + normal * part.half_size[axis])
         yield Part(kind="panel", half_size=half, centre=centre, paint=part.paint, rotation=rotation)
+
+
+class _Bounds:
+    """A ball around every surface, and which way the flat ones face."""
+
+    def __init__(self, surfaces: Sequence[Part]) -> None:
+        self._centre = np.array([surface.centre for surface in surfaces], np.float64).reshape(-1, 3)
+        self._radius = np.array([np.linalg.norm(surface.half_size) for surface in surfaces])
+        self._normal = np.array([surface.rotation[:, 2] for surface in surfaces], np.float64).reshape(-1, 3)
+        self._is_flat = np.array([surface.kind == "panel" for surface in surfaces], bool)
+
+    def may_be_seen(self, world_from_camera: NDArray[np.float64], slopes: tuple[float, float]) -> NDArray[np.bool_]:
+        """Say which may show, bool [n], to a camera whose image reaches `slopes` (x/z, y/z) from its middle."""
+        ray = self._centre - world_from_camera[:3, 3]
+        x, y, z = (ray @ world_from_camera[:3, :3]).T
+        is_inside = z > -self._radius
+        for across, slope in ((x, slopes[0]), (y, slopes[1])):
+            is_inside &= np.abs(across) - slope * z < self._radius * math.hypot(1, slope)
+        return is_inside & ~(self._is_flat & ((ray * self._normal).sum(1) > 0))
 
 
 def _face_axes(part: Part, axis: int, sign: int) -> tuple[NDArray, NDArray, tuple[float, float, float]]:

@@ -151,3 +151,17 @@ def test_missing_mujoco_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without_mujoco)
     with pytest.raises(DependencyError, match="pip install mujoco"):
         opengl.make_context(8, 8)
+
+
+def test_leaving_out_what_cannot_be_seen_changes_nothing(renderer, monkeypatch):
+    room = make_room(3)
+    poses = make_tour(room, TourConfig(frames=16)).world_from_camera
+    renderer.show(room)
+    views = [renderer.view(pose) for pose in poses]
+    monkeypatch.setattr(renderer, "_hide_what_cannot_be_seen", lambda pose: None)
+    renderer.show(room)
+    for pose, view in zip(poses, views):
+        whole = renderer.view(pose)
+        differing = np.abs(whole.image.astype(int) - view.image).max(-1) > 8
+        assert differing.mean() < 1e-4  # where two surfaces lie in one plane, either may show
+        assert (whole.furniture != view.furniture).mean() < 1e-4
