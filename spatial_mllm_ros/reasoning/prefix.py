@@ -2,7 +2,8 @@
 
 `build_prefix` runs the encoders and prefills everything up to `<|vision_end|>`; that is exact, since attention is
 causal (DESIGN, decision 2). `PrefixSlots` holds two of them at most: the one that serves, and one being built. The
-serving one is used by one answer at a time and is never written by a builder.
+serving one is used by one answer at a time and is never written by a builder. A replaced one's buffers are those of the
+next that is built, so memory (and on a GPU the graph recorded for it) is made twice, not for every set of keyframes.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class VisualPrefix:
 
     Attributes:
         selection: the keyframes.
-        prefill: the model's state after `<|vision_end|>`; an answer extends it and crops it back.
+        prefill: the model's state after `<|vision_end|>`; an answer extends it and crops it back. Once another prefix
+            serves it may be used for the next one.
         length: tokens in the prefix: what to crop back to.
         stage_times: (stage, seconds) of building it.
     """
@@ -51,6 +53,8 @@ def build_prefix(
     is_wanted: Callable[[], bool] = lambda: True,
     cache: EmbeddingCache | None = None,
     on_stage: Callable[[str], object] = lambda stage: None,
+    take_spare: Callable[[], Prefill | None] = lambda: None,
+    room: int | None = None,
 ) -> VisualPrefix | None:
     """Encode keyframes and prefill the model with them.
 
@@ -60,6 +64,8 @@ def build_prefix(
         is_wanted: asked between the stages; False abandons the work.
         cache: embeddings of images that were encoded before; None encodes all.
         on_stage: told the name of each stage when it begins.
+        take_spare: gives a prefill that nobody uses any more, whose buffers are written again; None makes new ones.
+        room: tokens of a question and its answer, for which memory is taken at once; None takes the model's default.
 
     Returns:
         The prefix, or None if it was abandoned.
@@ -76,11 +82,24 @@ def build_prefix(
         spatial = stages.run("encode_spatial", _encode_spatial, model, inputs, cache, keys)
         fused = stages.run("fuse", model.fuse, visual, spatial, inputs.grid_thw)
         input_ids = model.prompt.prefix_ids(inputs.grid_thw)
-        prefill = stages.run("prefill", model.prefill, input_ids, fused=fused, grid_thw=inputs.grid_thw, logits="none")
+
+        def prefill_prefix() -> Prefill:
+            buffers = _buffers(take_spare(), room)
+            return model.prefill(input_ids, fused=fused, grid_thw=inputs.grid_thw, logits="none", **buffers)
+
+        prefill = stages.run("prefill", prefill_prefix)
         return VisualPrefix(
             selection=selection, prefill=prefill, length=prefill.length, stage_times=tuple(stages.times)
         )
     return None
+
+
+def _buffers(spare: Prefill | None, room: int | None) -> dict[str, object]:
+    """Say where to prefill: in what another prefix has left, or in new buffers."""
+    if spare is not None:
+        spare.crop(0)
+        return {"past": spare}
+    return {} if room is None else {"room": room}
 
 
 class _Abandoned(Exception):
@@ -147,6 +166,7 @@ class PrefixSlots:
         self._serving: VisualPrefix | None = None
         self._current_at = float("-inf")
         self._borrowed: VisualPrefix | None = None
+        self._spare: Prefill | None = None
         self._is_closed = False
 
     @property
@@ -165,10 +185,7 @@ class PrefixSlots:
 
     def publish(self, prefix: VisualPrefix, current_at: float) -> None:
         """Let `prefix` serve from now on; an answer under way keeps the one it borrowed."""
-        with self.changed:
-            self._serving = prefix
-            self._current_at = current_at
-            self.changed.notify_all()
+        self._replace(prefix, current_at)
 
     def confirm(self, version: int, current_at: float) -> None:
         """Note that the keyframes of `version` are still the right ones at the given monotonic time."""
@@ -179,10 +196,13 @@ class PrefixSlots:
 
     def clear(self) -> None:
         """Forget the serving prefix; an answer under way keeps the one it borrowed."""
+        self._replace(None, float("-inf"))
+
+    def take_spare(self) -> Prefill | None:
+        """Hand over the prefill of a prefix that was replaced and is in use no more; None if there is none."""
         with self.changed:
-            self._serving = None
-            self._current_at = float("-inf")
-            self.changed.notify_all()
+            spare, self._spare = self._spare, None
+            return spare
 
     def close(self) -> None:
         """End `wait_for_room`."""
@@ -208,4 +228,16 @@ class PrefixSlots:
                 prefix.prefill.crop(prefix.length)
             with self.changed:
                 self._borrowed = None
+                self._keep_if_unused(prefix)
                 self.changed.notify_all()
+
+    def _replace(self, prefix: VisualPrefix | None, current_at: float) -> None:
+        with self.changed:
+            replaced, self._serving = self._serving, prefix
+            self._current_at = current_at
+            self._keep_if_unused(replaced)
+            self.changed.notify_all()
+
+    def _keep_if_unused(self, prefix: VisualPrefix | None) -> None:
+        if prefix is not None and prefix is not self._serving and prefix is not self._borrowed:
+            self._spare = prefix.prefill

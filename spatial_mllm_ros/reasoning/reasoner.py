@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reasoner", "ReasonerDiagnostics"]
 
+_QUESTION_ROOM = 192  # tokens; those of VSI-Bench have about 40, and what does not fit costs a copy
 _LONGEST_S = 3600.0  # a question must not hold its place in line for ever
 
 
@@ -106,7 +107,10 @@ class Reasoner:
         self._slots = PrefixSlots()
         self._cache = EmbeddingCache(self._config.cache_bytes)
         cache = self._cache if self._config.cache_bytes else None
-        self._build_prefix = functools.partial(build_prefix, model, cache=cache)  # no `self`: see the finalizer
+        room = _QUESTION_ROOM + self._config.max_new_tokens
+        self._build_prefix = functools.partial(  # no `self`: see the finalizer
+            build_prefix, model, cache=cache, take_spare=self._slots.take_spare, room=room
+        )
         self._keyframes = KeyframeWorker(
             selector, provider, self._build_prefix, self._slots, self._config, buffer or BufferConfig(), on_selection
         )

@@ -173,3 +173,22 @@ def test_serving_prefix_is_not_written_while_the_next_is_built(reasoner):
     show(reasoner, frames(4))
     assert all(map(torch.equal, before, tensors))
     assert reasoner.prefix.prefill.cache is not cache
+
+
+def test_buffers_of_a_replaced_prefix_serve_again_and_give_the_cold_tokens(reasoner, network):
+    used = []
+    for start in (0, 4, 8, 12):
+        show(reasoner, frames(start))
+        used.append(reasoner.prefix.prefill)
+        for question in QUESTIONS[:2]:
+            assert warm_tokens(reasoner, question) == cold_tokens(network, frames(start), question)
+    places = {state.cache._keys[0].data_ptr() for state in used}
+    assert len(places) == 2, "two slots, whose memory is taken once"
+
+
+def test_fewer_keyframes_in_the_buffers_of_more_give_the_cold_tokens(reasoner, network):
+    show(reasoner, frames(0, 4))
+    show(reasoner, frames(4, 4))
+    reasoner.clear()
+    show(reasoner, frames(8, 2))
+    assert warm_tokens(reasoner, QUESTIONS[0]) == cold_tokens(network, frames(8, 2), QUESTIONS[0])

@@ -99,7 +99,7 @@ class FakeModel:
     def fuse(self, visual, spatial, grid_thw):
         return visual
 
-    def prefill(self, input_ids, *, fused=None, grid_thw=None, past=None, logits="last"):
+    def prefill(self, input_ids, *, fused=None, grid_thw=None, past=None, room=0, logits="last"):
         state = past or FakePrefill()
         if fused is not None:
             self.num_encoded += 1
