@@ -1,14 +1,18 @@
 """Many clients at once on one reasoner, while a camera films and its recording starts over again and again.
 
 Clients ask good and bad questions, with short and long deadlines, want fresh keyframes, and cancel. Each request must
-end in a status, and memory must not grow. Here without ROS; tests over a real graph do the same to the node.
+end in a status, and memory must not grow. Here on a reasoner without ROS; `--ros` does the same to the real node, with
+the sample bag in place of the camera (`spatial_mllm_ros/ros/soak.py`, in a process of its own).
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -21,7 +25,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from spatial_mllm_ros.bench.machine import describe_machine, resident_bytes
-from spatial_mllm_ros.errors import InputError
+from spatial_mllm_ros.errors import DependencyError, InputError
 
 if TYPE_CHECKING:
     from spatial_mllm_ros.reasoning import Reasoner
@@ -74,19 +78,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loop", type=float, default=10.0, metavar="S", help="length of the recording (default: 10)")
     parser.add_argument("--checkpoint", default="random-small", metavar="PATH", help="default: random-small")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of torch on a CPU (default: 1)")
+    parser.add_argument("--ros", action="store_true", help="ask the real node over ROS while the sample bag plays")
     parser.add_argument("--json", action="store_true", help="print the result as JSON, and no progress")
 
 
 def run(args: argparse.Namespace) -> int:
     """Soak and print; exit status 1 if a request never ended."""
+    if args.clients < 1 or args.seconds <= 0 or args.loop <= 0:
+        raise InputError("there must be at least one client, and seconds and loop must be above 0")
+    return _soak_node(args) if args.ros else _soak_reasoner(args)
+
+
+def _soak_node(args: argparse.Namespace) -> int:
+    """Run the soak over ROS, which this package must not import, as a process."""
+    if importlib.util.find_spec("rclpy") is None:
+        raise DependencyError("bench soak --ros needs ROS 2 with rclpy; `make setup` brings it, or source your ROS")
+    words = ["--clients", args.clients, "--seconds", args.seconds, "--threads", max(1, args.threads)]
+    words += ["--checkpoint", args.checkpoint, *(["--json"] if args.json else [])]
+    return subprocess.call([sys.executable, "-m", "spatial_mllm_ros.ros.soak", *map(str, words)])
+
+
+def _soak_reasoner(args: argparse.Namespace) -> int:
     import torch
 
     from spatial_mllm_ros.model import load_spatial_mllm
     from spatial_mllm_ros.reasoning import Reasoner, ReasonerConfig
     from spatial_mllm_ros.sampling import KeyframeSelector, SelectorConfig
 
-    if args.clients < 1 or args.seconds <= 0 or args.loop <= 0:
-        raise InputError("there must be at least one client, and seconds and loop must be above 0")
     torch.set_num_threads(max(1, args.threads))
     selector = KeyframeSelector(SelectorConfig(window_frames=64, num_keyframes=8, window_bytes=64 << 20))
     config = ReasonerConfig(max_new_tokens=16, min_refresh_s=0.5, cache_bytes=32 << 20)

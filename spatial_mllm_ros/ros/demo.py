@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
-import random
 import re
 import subprocess
 import sys
@@ -23,17 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from spatial_mllm_ros.errors import InputError
+from spatial_mllm_ros.ros.programs import COLOUR, ROOT, Program, ProgramError, graph_environment, node_arguments
 
 __all__ = ["main"]
 
-ROOT = Path(__file__).resolve().parents[2]
-COLOUR = "/camera/color/image_raw/compressed"
-REMAP = {
-    "~/image/compressed": COLOUR,
-    "~/camera_info": "/camera/color/camera_info",
-    "~/depth": "/camera/aligned_depth_to_color/image_raw",
-    "~/odometry": "/odom",
-}
 QUESTIONS = (
     "How many chairs are in this room?",
     "What is the size of this room, in square metres?",
@@ -61,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     try:
         return _run(args, console)
-    except (DemoError, InputError) as error:
+    except (DemoError, ProgramError, InputError) as error:
         console.print(f"[bold red]demo failed:[/] {error}", highlight=False)
         return 1
 
@@ -69,15 +60,13 @@ def main(argv: list[str] | None = None) -> int:
 def _run(args: argparse.Namespace, console: Console) -> int:
     if not args.bag.exists():
         raise DemoError(f"there is no bag {args.bag}")
-    environment = dict(os.environ)
-    environment.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 100)))
-    environment.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config" / "fastdds.xml"))
-    with _Process("node", _node_command(args.checkpoint), args.out, environment) as node:
+    environment = graph_environment()
+    with Program("node", "node", node_arguments(args.checkpoint), args.out, environment) as node:
         console.print(f"[bold]1.[/] the node starts (log: {node.log})")
         node.wait_for_text("watching", LONGEST_START_S)
         node.wait_for_text("is loaded", LONGEST_START_S)
-        player_command = ["play_bag", args.bag, "--wait-for-subscribers", "30"]
-        with _Process("player", player_command, args.out, environment) as player:
+        arguments = [args.bag, "--wait-for-subscribers", 30]
+        with Program("player", "play_bag", arguments, args.out, environment) as player:
             console.print(f"[bold]2.[/] the bag {args.bag.name} plays into it at the camera's own rate")
             time.sleep(LOOK_AROUND_S)
             answers = [_ask(question, environment, node) for question in args.questions or QUESTIONS]
@@ -90,13 +79,7 @@ def _run(args: argparse.Namespace, console: Console) -> int:
     return _sum_up(console, args, answers, played, received)
 
 
-def _node_command(checkpoint: str) -> list[str]:
-    remaps = [word for old, new in REMAP.items() for word in ("-r", f"{old}:={new}")]
-    parameters = ["-p", "image_transport:=compressed", "-p", f"model.checkpoint:={checkpoint}"]
-    return ["node", "--ros-args", *remaps, *parameters]
-
-
-def _ask(question: str, environment: dict, node: _Process, *, stream: bool = False) -> dict[str, Any]:
+def _ask(question: str, environment: dict, node: Program, *, stream: bool = False) -> dict[str, Any]:
     command = [sys.executable, "-m", "spatial_mllm_ros.ros.ask", question, "--json", "--timeout", "60"]
     done = subprocess.run(
         command + (["--stream"] if stream else []), env=environment, capture_output=True, text=True, timeout=180
@@ -106,7 +89,7 @@ def _ask(question: str, environment: dict, node: _Process, *, stream: bool = Fal
     return {"door": "action" if stream else "service", **json.loads(done.stdout.splitlines()[-1])}
 
 
-def _wait_for_counts(environment: dict, node: _Process) -> int:
+def _wait_for_counts(environment: dict, node: Program) -> int:
     """Return how many colour frames the node says it received, once that number stands still."""
     command = [sys.executable, "-m", "spatial_mllm_ros.ros.camera_counts"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
@@ -169,55 +152,6 @@ def _sum_up(console: Console, args: argparse.Namespace, answers: list[dict], pla
         raise DemoError(f"only {share:.1%} of the colour frames reached the node, at least {LEAST_RECEIVED:.0%} should")
     console.print(f"Everything about the answers is in {path}")
     return 0
-
-
-class _Process:
-    """A program of this package, as a process with its output in a log file; stopped at the end of a `with`."""
-
-    def __init__(self, name: str, command: list[object], folder: Path, environment: dict) -> None:
-        self.log = folder / f"{name}.log"
-        self._name = name
-        module, *arguments = map(str, command)
-        with open(self.log, "w") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-u", "-m", f"spatial_mllm_ros.ros.{module}", *arguments],
-                env=environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-
-    def text(self) -> str:
-        return self.log.read_text(errors="replace")
-
-    def tail(self) -> str:
-        return "\n".join(self.text().splitlines()[-20:])
-
-    def wait_for_text(self, text: str, timeout_s: float) -> None:
-        deadline = time.monotonic() + timeout_s
-        while text not in self.text():
-            if self._process.poll() is not None:
-                raise DemoError(f"the {self._name} ended with status {self._process.returncode}:\n{self.tail()}")
-            if time.monotonic() > deadline:
-                raise DemoError(f"the {self._name} did not say {text!r} within {timeout_s:.0f} s:\n{self.tail()}")
-            time.sleep(0.1)
-
-    def wait(self, timeout_s: float) -> None:
-        try:
-            self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise DemoError(f"the {self._name} did not end within {timeout_s:.0f} s:\n{self.tail()}") from None
-
-    def __enter__(self) -> _Process:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(15)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
 
 
 if __name__ == "__main__":

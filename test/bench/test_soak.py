@@ -53,3 +53,17 @@ def test_growth_is_the_slope_of_the_samples():
     assert rising.growth_bytes_per_minute == pytest.approx(1200)
     assert SoakResult(resident_bytes=[5] * 10).growth_bytes_per_minute == pytest.approx(0, abs=1e-9)
     assert SoakResult().growth_bytes_per_minute == 0
+
+
+def test_soak_over_ros_without_ros_says_how_to_get_it(monkeypatch, capsys):
+    monkeypatch.setattr(soak_module.importlib.util, "find_spec", lambda name: None)
+    assert main(["bench", "soak", "--ros"]) == 2
+    assert "make setup" in capsys.readouterr().err
+
+
+def test_soak_over_ros_runs_as_a_process_of_its_own(monkeypatch):
+    called = []
+    monkeypatch.setattr(soak_module.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(soak_module.subprocess, "call", lambda command: called.append(command) or 1)
+    assert main(["bench", "soak", "--ros", "--clients", "3", "--seconds", "2", "--json"]) == 1
+    assert called[0][1:3] == ["-m", "spatial_mllm_ros.ros.soak"] and "--json" in called[0]
