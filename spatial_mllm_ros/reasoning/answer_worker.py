@@ -214,7 +214,7 @@ class AnswerWorker:
         return stream.is_done
 
     def _why_late(self, question: Question) -> tuple[AnswerStatus, str]:
-        waited = f"{question.deadline - question.asked_at:.1f} s"
+        waited = f"{question.deadline - question.asked_at:.3g} s"
         if question.stream.stage == "answering":
             return AnswerStatus.TIMEOUT, f"stopped after {waited}; what was said until then is in the answer"
         if self._slots.newest is None:

@@ -428,3 +428,134 @@ def test_many_clients_at_once_all_end(start):
     assert set(statuses) <= {AnswerStatus.OK, AnswerStatus.BUSY, AnswerStatus.CANCELLED}
     diagnostics = reasoner.diagnostics()
     assert sum(diagnostics.questions_ended.values()) == 320 and diagnostics.questions_waiting == 0
+
+
+# Load: order, fairness, freshness
+
+
+def test_questions_end_in_the_order_in_which_they_were_asked(start):
+    reasoner, model = start(queue_size=32)
+    show(reasoner, 1, 2)
+    first = ask_and_hold(reasoner, model, "0")
+    ended = []
+    streams = [first, *(reasoner.ask(str(number)) for number in range(1, 20))]
+    for stream in streams:
+        stream.add_listener(lambda s: ended.append(int(s.question)) if s.is_done else None)
+    model.may_speak.set()
+    assert all(answer(stream).status == AnswerStatus.OK for stream in streams)
+    assert ended == list(range(20))
+
+
+def test_question_that_waited_for_fresh_keyframes_goes_before_those_asked_after_it(start):
+    reasoner, model = start()
+    show(reasoner, 1, 2)
+    time.sleep(0.05)
+    fresh = reasoner.ask("fresh?", max_staleness_s=0.01)
+    wait_until(lambda: fresh.stage == "encoding")
+    under_way = ask_and_hold(reasoner, model, "a")
+    ended = []
+    later = [reasoner.ask(letter) for letter in "bcd"]
+    for stream in (fresh, *later):
+        stream.add_listener(lambda s: ended.append(s.question) if s.is_done else None)
+    show(reasoner, 3)  # the keyframes are fresh enough from now on
+    model.may_speak.set()
+    for stream in (under_way, fresh, *later):
+        assert answer(stream).status == AnswerStatus.OK
+    assert ended == ["fresh?", "b", "c", "d"]
+
+
+def test_question_for_fresh_keyframes_does_not_starve_among_others_that_never_stop(start):
+    reasoner, _ = start(queue_size=4)
+    show(reasoner, 1, 2)
+    is_over = threading.Event()
+
+    def ask_on():
+        while not is_over.is_set():
+            answer(reasoner.ask("any?"))
+
+    crowd = [threading.Thread(target=ask_on) for _ in range(3)]  # one place in line is left
+    for thread in crowd:
+        thread.start()
+    try:
+        for brightness in range(3, 8):
+            stream = reasoner.ask("fresh?", max_staleness_s=0.001)
+            reasoner.observe(frame(brightness))
+            result = answer(stream)
+            assert result.status == AnswerStatus.OK and result.text.endswith(f",{brightness}|fresh?")
+    finally:
+        is_over.set()
+        for thread in crowd:
+            thread.join(LONG_S)
+
+
+def test_each_question_has_the_deadline_that_it_brings(start):
+    reasoner, model = start(timeout_s=LONG_S)
+    show(reasoner, 1, 2)
+    first = ask_and_hold(reasoner, model, "a")
+    short, shorter, default = (reasoner.ask("b", timeout_s=seconds) for seconds in (0.2, 0.05, None))
+    time.sleep(0.25)
+    model.may_speak.set()
+    for stream, seconds in ((short, "0.2 s"), (shorter, "0.05 s")):
+        result = answer(stream)
+        assert result.status == AnswerStatus.TIMEOUT and seconds in result.message
+    assert answer(first).status == answer(default).status == AnswerStatus.OK
+
+
+# Encoding in the background
+
+
+def test_newest_set_replaces_those_that_wait_while_one_is_encoded(start):
+    reasoner, model = start()
+    model.may_encode.clear()
+    for brightness in (1, 2):
+        reasoner.observe(frame(brightness))
+    assert model.encoding.wait(LONG_S)
+    for brightness in (3, 4, 5, 6, 7, 8):
+        reasoner.observe(frame(brightness))
+        wait_until(lambda brightness=brightness: reasoner.keyframes.frames[-1].stamp_ns == brightness * 10**9)
+    model.may_encode.set()
+    wait_until(lambda: reasoner.prefix and reasoner.prefix.selection.frames[-1].stamp_ns == 8 * 10**9)
+    assert model.num_tried <= 3, "of the seven sets, the first and the newest, and one that gave way"
+    assert reasoner.diagnostics().prefixes_built == model.num_encoded
+
+
+def test_set_that_lost_half_its_frames_gives_way_between_stages_but_only_once(start):
+    reasoner, model = start()
+    model.may_encode.clear()
+    for brightness in (1, 2):
+        reasoner.observe(frame(brightness))
+    assert model.encoding.wait(LONG_S)
+    for brightness in (3, 4):
+        reasoner.observe(frame(brightness))
+    wait_until(lambda: reasoner.keyframes.frames[-1].stamp_ns == 4 * 10**9)
+    model.may_encode.set()
+    wait_until(lambda: reasoner.prefix)
+    assert reasoner.prefix.selection.frames[-1].stamp_ns == 4 * 10**9
+    assert (model.num_encoded, reasoner.diagnostics().prefixes_abandoned) == (1, 1)
+
+
+def test_sets_are_encoded_no_more_often_than_the_least_interval_allows(start):
+    reasoner, model = start(min_refresh_s=600.0)
+    show(reasoner, 1, 2)
+    for brightness in range(3, 20):
+        reasoner.observe(frame(brightness))
+    wait_until(lambda: reasoner.keyframes.frames[-1].stamp_ns == 19 * 10**9)
+    time.sleep(0.05)
+    assert model.num_encoded == 1
+
+
+def test_encoding_takes_no_more_than_its_share_of_the_time(start):
+    reasoner, model = start(max_duty=0.05)
+    encode_s = 0.1
+
+    class Slow(threading.Event):
+        def wait(self, timeout=None):
+            time.sleep(encode_s)  # on the encode thread alone
+            return True
+
+    model.may_encode = Slow()
+    show(reasoner, 1, 2)
+    for brightness in range(3, 40):  # a new set with each of them, for half a second
+        reasoner.observe(frame(brightness))
+        time.sleep(0.014)
+    assert model.num_encoded == 1, "the next may begin two seconds after the first, 0.1 s / 0.05"
