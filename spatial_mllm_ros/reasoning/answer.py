@@ -39,7 +39,7 @@ class Answer:
             did not begin.
         num_tokens: tokens in `text`.
         model: name of the checkpoint.
-        backend: what ran the encoders, such as "torch".
+        backend: what ran the encoders: "torch", "onnxruntime" or "tensorrt"; empty if no keyframes were looked at.
         stage_times: (stage, seconds) in the order in which the stages ran. "queue" is the time until the model turned
             to the question; "prefix_…" stages ran in the background, mostly before it was asked; "first_token" and
             "total" count from the asking; "decode_per_token" is the mean of "decode" over the tokens.

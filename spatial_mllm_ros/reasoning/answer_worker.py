@@ -59,17 +59,16 @@ class AnswerWorker:
         model: the network.
         slots: where the newest visual prefix is.
         config: limits.
-        backend: what runs the encoders, for the answers.
 
     Attributes:
         statistics: of the stages of answers that ended OK.
         faults: what went wrong.
     """
 
-    def __init__(self, model: SpatialMLLM, slots: PrefixSlots, config: ReasonerConfig, backend: str) -> None:
+    def __init__(self, model: SpatialMLLM, slots: PrefixSlots, config: ReasonerConfig) -> None:
         self.statistics = StageStatistics()
         self.faults = FaultLog(_log)
-        self._model, self._slots, self._config, self._backend = model, slots, config, backend
+        self._model, self._slots, self._config = model, slots, config
         self._changed = slots.changed  # guards the line and the counts as well
         self._line: list[Question] = []
         self._ended: Counter[AnswerStatus] = Counter()
@@ -105,7 +104,7 @@ class AnswerWorker:
 
     def end(self, stream: AnswerStream, status: AnswerStatus, message: str = "", **details: object) -> None:
         """End a question, and count it if it had not ended before."""
-        if stream.end(status, message, **{"model": self._model.name, "backend": self._backend, **details}):
+        if stream.end(status, message, **{"model": self._model.name, **details}):
             with self._changed:
                 self._ended[status] += 1
 
@@ -197,6 +196,7 @@ class AnswerWorker:
         for stage, seconds in prefix.stage_times:
             clock.note(stage, seconds)
         return {
+            "backend": prefix.backend,
             "meaningful": self._model.is_trained,
             "keyframe_stamps_ns": tuple(frame.stamp_ns for frame in selection.frames),
             "frame_id": selection.world_frame_id,

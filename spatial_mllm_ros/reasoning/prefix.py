@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spatial_mllm_ros.reasoning.compute import settle
-from spatial_mllm_ros.reasoning.embedding_cache import EmbeddingCache, content_key
+from spatial_mllm_ros.reasoning.embedding_cache import EmbeddingCache
+from spatial_mllm_ros.reasoning.encoding import encode_keyframes
 from spatial_mllm_ros.sampling import Selection
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
-    from spatial_mllm_ros.model import Prefill, SpatialMLLM, VisualInputs
+    from spatial_mllm_ros.model import Prefill, SpatialMLLM
+    from spatial_mllm_ros.runtime.encoder import Encoders
 
 __all__ = ["PrefixSlots", "VisualPrefix", "build_prefix"]
 
@@ -38,12 +39,14 @@ class VisualPrefix:
             serves it may be used for the next one.
         length: tokens in the prefix: what to crop back to.
         stage_times: (stage, seconds) of building it.
+        backend: what ran the encoders.
     """
 
     selection: Selection
     prefill: Prefill
     length: int
     stage_times: tuple[tuple[str, float], ...]
+    backend: str = "torch"
 
 
 def build_prefix(
@@ -51,6 +54,7 @@ def build_prefix(
     selection: Selection,
     *,
     is_wanted: Callable[[], bool] = lambda: True,
+    encoders: Encoders | None = None,
     cache: EmbeddingCache | None = None,
     on_stage: Callable[[str], object] = lambda stage: None,
     take_spare: Callable[[], Prefill | None] = lambda: None,
@@ -62,7 +66,8 @@ def build_prefix(
         model: the network.
         selection: at least two keyframes, an even number.
         is_wanted: asked between the stages; False abandons the work.
-        cache: embeddings of images that were encoded before; None encodes all.
+        encoders: compiled encoders, for keyframes that fit them; None has torch encode.
+        cache: embeddings of images that torch encoded before; None encodes all.
         on_stage: told the name of each stage when it begins.
         take_spare: gives a prefill that nobody uses any more, whose buffers are written again; None makes new ones.
         room: tokens of a question and its answer, for which memory is taken at once; None takes the model's default.
@@ -72,15 +77,13 @@ def build_prefix(
 
     Raises:
         InputError: if the keyframes' sizes differ.
+        EngineError: if compiled encoders fail.
     """
     images = [frame.image for frame in selection.frames]
     stages = _Stages(model.device, is_wanted, on_stage)
     with contextlib.suppress(_Abandoned):
         inputs = stages.run("preprocess", model.visual_inputs, images)
-        keys = stages.run("recognise", lambda: [content_key(image) for image in images]) if cache else None
-        visual = stages.run("encode_2d", _encode_2d, model, inputs, cache, keys)
-        spatial = stages.run("encode_spatial", _encode_spatial, model, inputs, cache, keys)
-        fused = stages.run("fuse", model.fuse, visual, spatial, inputs.grid_thw)
+        fused, backend = encode_keyframes(model, images, inputs, stages.run, encoders=encoders, cache=cache)
         input_ids = model.prompt.prefix_ids(inputs.grid_thw)
 
         def prefill_prefix() -> Prefill:
@@ -89,7 +92,11 @@ def build_prefix(
 
         prefill = stages.run("prefill", prefill_prefix)
         return VisualPrefix(
-            selection=selection, prefill=prefill, length=prefill.length, stage_times=tuple(stages.times)
+            selection=selection,
+            prefill=prefill,
+            length=prefill.length,
+            stage_times=tuple(stages.times),
+            backend=backend,
         )
     return None
 
@@ -124,31 +131,6 @@ class _Stages:
         settle(self._device)
         self.times.append((f"prefix_{stage}", time.monotonic() - started))
         return result
-
-
-def _encode_2d(
-    model: SpatialMLLM, inputs: VisualInputs, cache: EmbeddingCache | None, keys: list[bytes] | None
-) -> Tensor:
-    if cache is None:
-        return model.encode_2d(inputs.pixel_values, inputs.grid_thw)
-    pairs, rows, columns = inputs.grid_thw
-    patches = inputs.pixel_values.unflatten(0, (pairs, -1))  # [t,hw,1176]
-
-    def encode(missing: list[int]) -> Tensor:
-        embeddings = model.encode_2d(patches[missing].flatten(0, 1), (len(missing), rows, columns))
-        return embeddings.unflatten(0, (len(missing), -1))
-
-    of_pairs = [keys[2 * pair] + keys[2 * pair + 1] for pair in range(pairs)]
-    return cache.gather("pair", of_pairs, encode).flatten(0, 1)
-
-
-def _encode_spatial(
-    model: SpatialMLLM, inputs: VisualInputs, cache: EmbeddingCache | None, keys: list[bytes] | None
-) -> Tensor:
-    if cache is None:
-        return model.encode_spatial(inputs.video)
-    frame_tokens = cache.gather("frame", keys, lambda missing: model.encode_frames(inputs.video[missing]))
-    return model.encode_spatial(inputs.video, frame_tokens)
 
 
 class PrefixSlots:

@@ -20,6 +20,7 @@ from spatial_mllm_ros.reasoning.answer import AnswerStatus
 from spatial_mllm_ros.reasoning.answer_worker import AnswerWorker, Question
 from spatial_mllm_ros.reasoning.config import ReasonerConfig
 from spatial_mllm_ros.reasoning.embedding_cache import EmbeddingCache
+from spatial_mllm_ros.reasoning.encoding import EncoderChoice
 from spatial_mllm_ros.reasoning.keyframe_worker import KeyframeWorker
 from spatial_mllm_ros.reasoning.prefix import PrefixSlots, VisualPrefix, build_prefix
 from spatial_mllm_ros.reasoning.stream import AnswerStream
@@ -28,6 +29,7 @@ from spatial_mllm_ros.sampling import KeyframeSelector, Selection, SelectorConfi
 if TYPE_CHECKING:
     from spatial_mllm_ros.geometry import PointMapProvider
     from spatial_mllm_ros.model import SpatialMLLM
+    from spatial_mllm_ros.runtime.encoder import Encoders
 
 __all__ = ["Reasoner", "ReasonerDiagnostics"]
 
@@ -53,6 +55,8 @@ class ReasonerDiagnostics:
         pair_cache_hits, pair_cache_misses: frame pairs found and not found among those that the 2D encoder has seen.
         frame_cache_hits, frame_cache_misses: frames found and not found among those that DINOv2 has seen.
         cache_bytes: bytes of embeddings kept for both.
+        backend: what encoded the serving keyframes; empty before the first.
+        encoder_problem: why compiled encoders were given up while they served; empty if they were not.
     """
 
     frames_received: int
@@ -72,6 +76,8 @@ class ReasonerDiagnostics:
     frame_cache_hits: int
     frame_cache_misses: int
     cache_bytes: int
+    backend: str
+    encoder_problem: str
 
 
 class Reasoner:
@@ -83,7 +89,6 @@ class Reasoner:
         provider: gives point maps for frames; None if there is no geometry.
         config: limits.
         buffer: bounds of the frames that wait for the window.
-        backend: what runs the encoders, for the answers.
         on_selection: called from a background thread with every new keyframe set.
 
     Raises:
@@ -98,7 +103,6 @@ class Reasoner:
         config: ReasonerConfig | None = None,
         *,
         buffer: BufferConfig | None = None,
-        backend: str = "torch",
         on_selection: Callable[[Selection], object] | None = None,
     ) -> None:
         self._config = config or ReasonerConfig()
@@ -108,13 +112,13 @@ class Reasoner:
         self._cache = EmbeddingCache(self._config.cache_bytes)
         cache = self._cache if self._config.cache_bytes else None
         room = _QUESTION_ROOM + self._config.max_new_tokens
-        self._build_prefix = functools.partial(  # no `self`: see the finalizer
-            build_prefix, model, cache=cache, take_spare=self._slots.take_spare, room=room
-        )
+        self._encoders = EncoderChoice()
+        build = functools.partial(build_prefix, model, cache=cache, take_spare=self._slots.take_spare, room=room)
+        self._build_prefix = functools.partial(_build_by_choice, self._encoders, build)  # no `self`: see the finalizer
         self._keyframes = KeyframeWorker(
             selector, provider, self._build_prefix, self._slots, self._config, buffer or BufferConfig(), on_selection
         )
-        self._answers = AnswerWorker(model, self._slots, self._config, backend)
+        self._answers = AnswerWorker(model, self._slots, self._config)
         self._keyframes.start()
         self._answers.start()
         # Also runs when the last reference goes, and at the interpreter's exit: there, a daemon thread in the middle of
@@ -135,6 +139,13 @@ class Reasoner:
     def prefix(self) -> VisualPrefix | None:
         """The visual prefix that the next answer would use; None before the first."""
         return self._slots.newest
+
+    def use_encoders(self, encoders: Encoders | None) -> None:
+        """Encode keyframes with these from the next set on; None is torch, which also takes what does not fit them.
+
+        If they fail while they serve they are given up for good, and `diagnostics` says why.
+        """
+        self._encoders.use(encoders)
 
     def observe(self, frame: Frame) -> None:
         """Take a camera frame; returns at once."""
@@ -224,6 +235,8 @@ class Reasoner:
             frame_cache_hits=self._cache.hits["frame"],
             frame_cache_misses=self._cache.misses["frame"],
             cache_bytes=self._cache.nbytes,
+            backend=serving.backend if serving else "",
+            encoder_problem=self._encoders.problem,
         )
 
     def __enter__(self) -> Reasoner:
@@ -245,6 +258,12 @@ class Reasoner:
         for name, value in (("timeout", timeout_s), ("max_staleness", max_staleness_s)):
             if value is not None and not 0 <= value <= _LONGEST_S:  # NaN fails too
                 raise InputError(f"{name} must lie between 0 and {_LONGEST_S:.0f} seconds, not {value}")
+
+
+def _build_by_choice(
+    choice: EncoderChoice, build: Callable[..., VisualPrefix | None], selection: Selection, **options: Callable
+) -> VisualPrefix | None:
+    return choice.run(lambda encoders: build(selection, encoders=encoders, **options))
 
 
 def _close_all(slots: PrefixSlots, answers: AnswerWorker, keyframes: KeyframeWorker) -> None:

@@ -156,6 +156,5 @@ class Pipeline:
             choose_provider(config.geometry, has_depth=True, has_pose=True, predict=predict),
             config.reasoning,
             buffer=config.buffer,
-            backend=self.backend,
             on_selection=self._on_selection,
         )

@@ -1,4 +1,4 @@
-"""What every runtime offers: an encoder is called with one tensor and gives one tensor.
+"""What every runtime offers: an encoder is called with one tensor and gives one tensor; and both encoders together.
 
 The encoders and their tensors (all shapes static, see `EngineSpec`):
 
@@ -10,11 +10,17 @@ Their sum is what the language model gets (paper, section 3.2).
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-__all__ = ["Encoder"]
+from spatial_mllm_ros.errors import EngineError
+
+if TYPE_CHECKING:
+    from spatial_mllm_ros.model import VisualInputs
+
+__all__ = ["Encoder", "Encoders"]
 
 
 class Encoder(Protocol):
@@ -29,3 +35,71 @@ class Encoder(Protocol):
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
         """Encode; input and output shapes and dtypes are those of the encoder's stage."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Encoders:
+    """Both encoders of one model for keyframe sets of one shape, ready to serve.
+
+    Attributes:
+        backend: what runs them, as `Encoder.backend`; "torch" if they are not compiled.
+        video_shape: (T, 3, H, W) of the frames that they take.
+        device: where they take their inputs.
+        encoder_2d, spatial_encoder: see the module's contract.
+    """
+
+    backend: str
+    video_shape: tuple[int, int, int, int]
+    device: torch.device
+    encoder_2d: Encoder
+    spatial_encoder: Encoder
+
+    def fit(self, inputs: VisualInputs) -> bool:
+        """Say whether keyframes have the number and the size that the encoders were made for."""
+        return tuple(inputs.video.shape) == self.video_shape
+
+    def encode_2d(self, inputs: VisualInputs) -> torch.Tensor:
+        """Give the visual embeddings [N/4,D].
+
+        Raises:
+            EngineError: if the encoder fails, whatever its library raises.
+        """
+        return self._run("encoder_2d", self.encoder_2d, inputs.pixel_values)
+
+    def encode_spatial(self, inputs: VisualInputs) -> torch.Tensor:
+        """Give the spatial tokens, projected by the connector: [N/4,D].
+
+        Raises:
+            EngineError: if the encoder fails, whatever its library raises.
+        """
+        return self._run("spatial_encoder", self.spatial_encoder, inputs.video)
+
+    def fuse(self, visual: torch.Tensor, spatial: torch.Tensor) -> torch.Tensor:
+        """Add what both encoders gave: [N/4,D].
+
+        Raises:
+            EngineError: if it is not finite, as when numbers of few bits overflow.
+        """
+        fused = visual + spatial
+        if not bool(torch.isfinite(fused).all()):
+            raise EngineError(f"the {self.backend} encoders gave numbers that are not finite")
+        return fused
+
+    def encode(self, inputs: VisualInputs) -> torch.Tensor | None:
+        """Encode keyframes to what the language model gets: [N/4,D]; None if they do not fit.
+
+        Raises:
+            EngineError: if an encoder fails, or gives what is not finite.
+        """
+        if not self.fit(inputs):
+            return None
+        return self.fuse(self.encode_2d(inputs), self.encode_spatial(inputs))
+
+    def _run(self, stage: str, encoder: Encoder, inputs: torch.Tensor) -> torch.Tensor:
+        try:
+            return encoder(inputs.to(self.device))
+        except EngineError:
+            raise
+        except Exception as error:  # the edge to a foreign library, each of which has errors of its own
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise EngineError(f"{self.backend} failed to run {stage}: {reason}") from error
