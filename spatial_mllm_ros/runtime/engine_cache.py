@@ -9,25 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import logging
 import os
-import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from spatial_mllm_ros.errors import EngineError
+from spatial_mllm_ros.runtime.private_files import locked, private_folder, read_private, replacing
 
 __all__ = ["CachedEngine", "CacheMiss", "EngineCache", "EngineKey", "default_cache_folder"]
 
 _log = logging.getLogger(__name__)
 _MANIFEST_VERSION = 1
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,12 +101,8 @@ class EngineCache:
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
-        self.folder = Path(folder)
+        self.folder = private_folder(folder)
         self.max_bytes = max_bytes
-        if self.folder.is_symlink():
-            raise EngineError(f"engine cache {self.folder} is a link; name the folder itself")
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _check_private(self.folder, is_folder=True)
 
     def load(self, key: EngineKey) -> CachedEngine | CacheMiss:
         """Read the engine for `key` and prove that it is the one that was stored.
@@ -122,13 +114,13 @@ class EngineCache:
         plan_path, manifest_path = self._paths(key)
         if not os.path.lexists(plan_path) or not os.path.lexists(manifest_path):
             return CacheMiss(f"no engine for {key.stage} on {key.gpu} ({key.compute_capability}) has been built")
-        manifest = _read_manifest(_read_private(manifest_path))
+        manifest = _read_manifest(read_private(manifest_path))
         if isinstance(manifest, CacheMiss):
             return CacheMiss(f"{manifest_path}: {manifest.reason}")
         difference = _first_difference(manifest["key"], key)
         if difference:
             return CacheMiss(f"{plan_path} does not match: {difference}")
-        plan = _read_private(plan_path)
+        plan = read_private(plan_path)
         if len(plan) != manifest["size_bytes"]:
             return CacheMiss(f"{plan_path} has {len(plan)} bytes, its manifest says {manifest['size_bytes']}")
         if hashlib.sha256(plan).hexdigest() != manifest["sha256"]:
@@ -138,17 +130,17 @@ class EngineCache:
         return CachedEngine(plan=plan, path=plan_path, details=manifest["details"])
 
     @contextlib.contextmanager
-    def building(self, key: EngineKey) -> Iterator[None]:
+    def building(self, key: EngineKey, on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
         """Hold the build lock of `key`, so that two processes do not build one engine twice; waits for its turn.
 
         After entering, call `load` again: the other process may have stored it meanwhile.
+
+        Args:
+            key: what is to be built.
+            on_wait: called once if another process holds the lock.
         """
-        descriptor = os.open(self.folder / f"{key.stem}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with locked(self.folder / f"{key.stem}.lock", on_wait):
             yield
-        finally:
-            os.close(descriptor)  # releases the lock; the empty file stays, since removing it would race
 
     def store(self, key: EngineKey, write: Callable[[BinaryIO], object], details: dict) -> Path:
         """Write an engine and its manifest, each whole or not at all, then evict what exceeds the cap.
@@ -162,7 +154,7 @@ class EngineCache:
             The engine's path.
         """
         plan_path, manifest_path = self._paths(key)
-        with _replacing(plan_path) as file:
+        with replacing(plan_path) as file:
             hashing = _HashingFile(file)
             write(hashing)
         manifest = {
@@ -172,7 +164,7 @@ class EngineCache:
             "sha256": hashing.sha256.hexdigest(),
             "details": details,
         }
-        with _replacing(manifest_path) as file:
+        with replacing(manifest_path) as file:
             file.write(json.dumps(manifest, indent=2).encode())
         self._evict(keep=plan_path)
         return plan_path
@@ -211,49 +203,6 @@ class _HashingFile:
         written = self._file.write(data)
         self.size_bytes += written
         return written
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """Write a new file beside `path` and rename it into place once it is on disk."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _check_private(path: Path, *, is_folder: bool, status: os.stat_result | None = None) -> None:
-    status = path.stat() if status is None else status
-    if status.st_uid != os.getuid():
-        raise EngineError(
-            f"{path} belongs to user {status.st_uid}, not to {os.getuid()}, and an engine is code; delete it"
-        )
-    lax = status.st_mode & (_OTHERS if is_folder else stat.S_IWGRP | stat.S_IWOTH)
-    if lax:
-        fix = "chmod 700" if is_folder else "delete it, or chmod 600"
-        mode = stat.S_IMODE(status.st_mode)
-        raise EngineError(f"{path} has mode {mode:o}, so others may change engines; {fix} {path}")
-
-
-def _read_private(path: Path) -> bytes:
-    """Read a file that this user alone can write; what is checked is what is read (one open, no link followed)."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError as error:
-        reason = f"{path} cannot be read as a plain file ({error.strerror}); delete it to build it again"
-        raise EngineError(reason) from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise EngineError(f"{path} is not a plain file; delete it to build it again")
-        _check_private(path, is_folder=False, status=status)
-        return file.read()
 
 
 def _read_manifest(text: bytes) -> dict | CacheMiss:

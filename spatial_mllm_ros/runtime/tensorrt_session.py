@@ -69,9 +69,9 @@ class TensorRTSession:
             EngineError: if TensorRT does not enqueue it.
         """
         with self._lock:  # held while enqueueing only, not while the GPU works
+            self._use_scratch(context, scratch_bytes)  # before the event: new memory may still be in use behind it
             caller = self._cuda.current_stream(self.device)
             self._stream.wait_stream(caller)
-            self._use_scratch(context, scratch_bytes)
             for tensor_name, tensor in addresses.items():
                 if not context.set_tensor_address(tensor_name, tensor.data_ptr()):
                     raise EngineError(f"TensorRT refuses the memory of {tensor_name} for {name}")

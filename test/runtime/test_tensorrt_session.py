@@ -25,8 +25,8 @@ def test_engine_runs_between_two_events_of_the_callers_stream(kept):
     inputs = torch.zeros(2, 3, dtype=torch.bfloat16)
     output = encoder(inputs)
     assert double.calls == [
-        ("wait", "engine", "caller"),
         ("scratch", 100),
+        ("wait", "engine", "caller"),
         ("address", "video", inputs.data_ptr()),
         ("address", "connector_embeds", output.data_ptr()),
         ("execute", 77),
