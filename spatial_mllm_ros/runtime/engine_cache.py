@@ -140,6 +140,8 @@ class EngineCache:
             on_wait: called once if another process holds the lock.
         """
         with locked(self.folder / f"{key.stem}.lock", on_wait):
+            for left in self.folder.glob(f".{key.stem}.*"):  # by a builder that was killed; gigabytes, maybe
+                left.unlink(missing_ok=True)
             yield
 
     def store(self, key: EngineKey, write: Callable[[BinaryIO], object], details: dict) -> Path:
