@@ -8,12 +8,13 @@ from spatial_mllm_ros.geometry.alignment import Alignment, Sim3, align_cameras, 
 from spatial_mllm_ros.geometry.config import GeometryConfig
 from spatial_mllm_ros.geometry.depth import DepthProvider, scale_intrinsics, unproject
 from spatial_mllm_ros.geometry.point_map import PointMap
-from spatial_mllm_ros.geometry.provider import PointMapProvider, choose_provider
+from spatial_mllm_ros.geometry.provider import DepthElseVggt, PointMapProvider, choose_provider
 from spatial_mllm_ros.geometry.vggt import ChunkReport, VggtPrediction, VggtProvider
 
 __all__ = [
     "Alignment",
     "ChunkReport",
+    "DepthElseVggt",
     "DepthProvider",
     "GeometryConfig",
     "PointMap",

@@ -15,7 +15,9 @@ from spatial_mllm_ros.geometry.depth import DepthProvider
 from spatial_mllm_ros.geometry.point_map import PointMap
 from spatial_mllm_ros.geometry.vggt import VggtPrediction, VggtProvider
 
-__all__ = ["PointMapProvider", "choose_provider"]
+__all__ = ["DepthElseVggt", "PointMapProvider", "choose_provider"]
+
+_PATIENCE_FRAMES = 30  # without depth, before none is taken to come
 
 
 class PointMapProvider(Protocol):
@@ -34,6 +36,39 @@ class PointMapProvider(Protocol):
         """Forget the frames so far, as after a jump back in time."""
 
 
+class DepthElseVggt:
+    """Makes point maps of depth where it comes, and by the network where it stays away.
+
+    For a live camera, where nobody can tell beforehand what will come. Frames without depth get no map at first; after
+    30 of them in a row the network takes over, in a world of its own unless there is odometry, until depth comes.
+    """
+
+    def __init__(self, depth: DepthProvider, vggt: VggtProvider) -> None:
+        self._depth, self._vggt = depth, vggt
+        self.clear()
+
+    @property
+    def name(self) -> str:
+        """What made the newest maps: "depth" or "vggt"."""
+        return "depth" if self._frames_since_depth < _PATIENCE_FRAMES else "vggt"
+
+    def point_maps(self, frames: Sequence[Frame]) -> list[PointMap | None]:
+        """Make a point map of each frame, in order of time; None where that cannot be done."""
+        maps = self._depth.point_maps(frames)
+        if any(point_map is not None for point_map in maps):
+            if self.name == "vggt":
+                self._vggt.clear()  # what it has seen is of another world
+            self._frames_since_depth = 0
+            return maps
+        self._frames_since_depth += len(frames)
+        return maps if self.name == "depth" else self._vggt.point_maps(frames)
+
+    def clear(self) -> None:
+        """Forget the frames so far."""
+        self._frames_since_depth = 0
+        self._vggt.clear()
+
+
 def choose_provider(
     config: GeometryConfig,
     *,
@@ -45,8 +80,8 @@ def choose_provider(
 
     Args:
         config: `provider` and its limits.
-        has_depth: depth images and intrinsics are there.
-        has_pose: camera poses are there.
+        has_depth: depth images and intrinsics are there, or sure to come.
+        has_pose: camera poses are there, or sure to come.
         predict: runs VGGT, or None if it is not loaded.
 
     Returns:

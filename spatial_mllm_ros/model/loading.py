@@ -34,7 +34,7 @@ def load_spatial_mllm(
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype = "float32",
     *,
-    geometry: bool = False,
+    geometry: bool | None = False,
     **sizes: Any,
 ) -> SpatialMLLM:
     """Load a checkpoint in the official v1.1 layout.
@@ -44,7 +44,7 @@ def load_spatial_mllm(
             model of about five million parameters with a real tokenizer, whose answers mean nothing.
         device: where the weights go.
         dtype: "float32", "bfloat16" or "float16"; of all weights but the geometry heads, which are float32.
-        geometry: load the camera, depth and point heads too, for `predict_geometry`.
+        geometry: load the camera, depth and point heads too, for `predict_geometry`; None: if the checkpoint has them.
         sizes: sizes of VGGT that neither config.json nor the tensors' shapes tell, see `VggtConfig`; by its fields'
             names, or nested by part (`dinov2={"num_heads": 2}`). Unless said, VGGT-1B's are assumed.
 
@@ -107,12 +107,13 @@ def _without_gaps(known: dict[str, Any], path: str, geometry: bool) -> dict[str,
 
 
 def _load(
-    folder: Path, name: str, device: torch.device, dtype: torch.dtype, geometry: bool, sizes: dict[str, Any]
+    folder: Path, name: str, device: torch.device, dtype: torch.dtype, geometry: bool | None, sizes: dict[str, Any]
 ) -> SpatialMLLM:
     stored = open_checkpoint(folder)
-    config = read_config(stored, sizes, geometry=geometry)
     stored_heads = [head for head in HEADS if any(t.startswith(f"{_VGGT}{head}.") for t in stored.tensors)]
     missing = [head for head in GEOMETRY_HEADS if head not in stored_heads]
+    geometry = not missing if geometry is None else geometry
+    config = read_config(stored, sizes, geometry=geometry)
     if geometry and missing:
         raise CheckpointError(f"{folder}: geometry was asked for, but the checkpoint has no {missing[0]}")
     network = empty_network(config, stored_heads)

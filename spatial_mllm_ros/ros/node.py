@@ -37,6 +37,7 @@ from spatial_mllm_ros.ros.pipeline import Pipeline, check_model, load_model
 from spatial_mllm_ros.ros.process import run
 from spatial_mllm_ros.ros.qos import ANSWER, LATEST
 from spatial_mllm_ros.ros.question_doors import QuestionDoors, Unanswerable, threads_needed
+from spatial_mllm_ros.ros.topics import is_depth_published
 from spatial_mllm_ros.sampling import Selection
 
 __all__ = ["SpatialMLLMNode", "main"]
@@ -162,7 +163,8 @@ class SpatialMLLMNode(LifecycleNode):
         made.callback(self.destroy_publisher, self._keyframes)
         self._coverage = CoveragePublisher(self)
         made.callback(self._coverage.close)
-        self._pipeline = Pipeline(self.config, self._on_selection, self._load)
+        has_depth = functools.partial(is_depth_published, self, self.config.node.depth_transport)
+        self._pipeline = Pipeline(self.config, self._on_selection, self._load, has_depth)
         made.callback(self._close_pipeline)
         return Return.SUCCESS
 

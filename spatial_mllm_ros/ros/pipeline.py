@@ -5,11 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spatial_mllm_ros.errors import SpatialMLLMError
-from spatial_mllm_ros.geometry import choose_provider
+from spatial_mllm_ros.geometry import (
+    DepthElseVggt,
+    DepthProvider,
+    GeometryConfig,
+    PointMapProvider,
+    VggtProvider,
+    choose_provider,
+)
 from spatial_mllm_ros.reasoning import Reasoner
 from spatial_mllm_ros.ros.config import Config
 from spatial_mllm_ros.sampling import KeyframeSelector, Selection
@@ -20,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Pipeline", "check_model", "load_model"]
 
 _log = logging.getLogger(__name__)
+_HEADS = {"vggt": True, "auto": None, "depth": False, "none": False}  # whether VGGT's are loaded; None: if there
 
 
 def check_model(config: Config) -> None:
@@ -53,7 +62,7 @@ def load_model(config: Config) -> SpatialMLLM:
         config.model.checkpoint,
         device=device,
         dtype=pick_dtype(config.model.dtype, device),
-        geometry=config.geometry.provider == "vggt",
+        geometry=_HEADS[config.geometry.provider],
     )
 
 
@@ -64,6 +73,7 @@ class Pipeline:
         config: all parameters.
         on_selection: called from a background thread with every new keyframe set.
         load: gives the model.
+        has_depth: says whether depth, intrinsics and poses are published, so that VGGT's heads need not be loaded.
 
     Attributes:
         reasoner: None until the model is loaded, and after `close`.
@@ -77,10 +87,12 @@ class Pipeline:
         config: Config,
         on_selection: Callable[[Selection], object],
         load: Callable[[Config], SpatialMLLM] = load_model,
+        has_depth: Callable[[], bool] = lambda: False,
     ) -> None:
         self.reasoner: Reasoner | None = None
         self.problem = ""
         self._config, self._on_selection, self._load_model = config, on_selection, load
+        self._has_depth = has_depth
         self._is_closed = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._load, name="spatial_mllm load", daemon=True)
@@ -131,7 +143,10 @@ class Pipeline:
 
     def _load(self) -> None:
         try:
-            model = self._load_model(self._config)
+            config = self._config
+            if config.geometry.provider == "auto" and self._has_depth():
+                config = replace(config, geometry=replace(config.geometry, provider="depth"))
+            model = self._load_model(config)
             with self._lock:
                 if self._is_closed:
                     return
@@ -149,12 +164,18 @@ class Pipeline:
 
     def _make_reasoner(self, model: SpatialMLLM) -> Reasoner:
         config = self._config
-        predict = model.predict_geometry if config.geometry.provider == "vggt" else None
         return Reasoner(
             model,
             KeyframeSelector(config.sampling),
-            choose_provider(config.geometry, has_depth=True, has_pose=True, predict=predict),
+            _provider(config.geometry, model),
             config.reasoning,
             buffer=config.buffer,
             on_selection=self._on_selection,
         )
+
+
+def _provider(config: GeometryConfig, model: SpatialMLLM) -> PointMapProvider | None:
+    predict = model.predict_geometry if model.has_geometry else None
+    if config.provider == "auto" and predict is not None:
+        return DepthElseVggt(DepthProvider(config), VggtProvider(predict, config))
+    return choose_provider(config, has_depth=True, has_pose=True, predict=predict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
-__all__ = ["IMAGE_TYPES", "image_topic", "topics_with_images"]
+__all__ = ["IMAGE_TYPES", "image_topic", "is_depth_published", "topics_with_images"]
 
 IMAGE_TYPES = {"raw": Image, "compressed": CompressedImage, "compressedDepth": CompressedImage}
 """Message type by transport."""
@@ -29,6 +29,13 @@ def image_topic(node: Node, base: str, transport: str) -> str:
     if node.resolve_topic_name(own) != node.resolve_topic_name(own, only_expand=True):
         return own
     return f"{node.resolve_topic_name(base)}/{transport}"
+
+
+def is_depth_published(node: Node, depth_transport: str) -> bool:
+    """Say whether someone publishes all that point maps from depth need: depth, calibration and pose."""
+    depth, info = image_topic(node, "~/depth", depth_transport), "~/camera_info"
+    has_pose = any(node.count_publishers(node.resolve_topic_name(name)) for name in ("~/odometry", "~/pose"))
+    return has_pose and all(node.count_publishers(node.resolve_topic_name(name)) for name in (depth, info))
 
 
 def topics_with_images(node: Node) -> dict[str, str]:

@@ -10,7 +10,15 @@ import pytest
 
 from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.frames import Frame
-from spatial_mllm_ros.geometry import DepthProvider, GeometryConfig, Sim3, VggtProvider, align_points, choose_provider
+from spatial_mllm_ros.geometry import (
+    DepthElseVggt,
+    DepthProvider,
+    GeometryConfig,
+    Sim3,
+    VggtProvider,
+    align_points,
+    choose_provider,
+)
 
 INTRINSICS = np.array([[40.0, 0, 31.5], [0, 40, 23.5], [0, 0, 1]])
 CONFIG = GeometryConfig(grid_width=16, chunk_frames=6, overlap_frames=2, max_depth_m=50.0)
@@ -280,3 +288,20 @@ def test_the_best_provider_that_the_inputs_allow_is_chosen(provider, has_depth, 
 def test_a_provider_asked_for_by_name_says_what_it_lacks(provider, has_depth, message):
     with pytest.raises(InputError, match=message):
         choose_provider(GeometryConfig(provider=provider), has_depth=has_depth, has_pose=False, predict=None)
+
+
+def test_the_network_takes_over_where_depth_stays_away_until_it_comes():
+    frames = room_frames(40)
+    blind = [dataclasses.replace(frame, depth_m=None) for frame in frames]
+    seen_by_network = []
+    vggt = VggtProvider(FakeVggt(frames), CONFIG)
+    vggt.point_maps = lambda new: seen_by_network.append(len(new)) or [None] * len(new)
+    provider = DepthElseVggt(DepthProvider(CONFIG), vggt)
+
+    assert provider.point_maps(blind[:29]) == [None] * 29
+    assert (provider.name, seen_by_network) == ("depth", [])
+    provider.point_maps(blind[29:31])
+    assert (provider.name, seen_by_network) == ("vggt", [2])
+    assert provider.point_maps(frames[31:32])[0] is not None
+    assert provider.point_maps(blind[32:]) == [None] * 8  # lost on the way: the world stays that of depth
+    assert (provider.name, seen_by_network) == ("depth", [2])

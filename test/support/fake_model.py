@@ -61,6 +61,7 @@ class FakeModel:
 
     name = "fake"
     is_trained = True
+    has_geometry = False
     device = torch.device("cpu")
     config = SimpleNamespace(repetition_penalty=1.0)
 
