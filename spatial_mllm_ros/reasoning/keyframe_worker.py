@@ -8,8 +8,6 @@ replaces a waiting one, and a set under way is abandoned when it is of no use an
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +18,7 @@ from spatial_mllm_ros.frames import BufferConfig, Frame, FrameBuffer
 from spatial_mllm_ros.reasoning.config import ReasonerConfig
 from spatial_mllm_ros.reasoning.fault_log import FaultLog
 from spatial_mllm_ros.reasoning.prefix import PrefixSlots, VisualPrefix
+from spatial_mllm_ros.runtime.niceness import yield_to_others
 from spatial_mllm_ros.sampling import KeyframeSelector, Selection, SelectorConfig
 
 if TYPE_CHECKING:
@@ -179,7 +178,7 @@ class KeyframeWorker:
         return [None] * len(frames)
 
     def _keep_prefix(self) -> None:
-        _yield_to_others(self._config.encode_niceness)
+        yield_to_others(self._config.encode_niceness)
         next_start = 0.0
         while self._slots.wait_for_room():
             with self._changed:
@@ -240,9 +239,3 @@ class KeyframeWorker:
 def _share_kept(building: Selection, newest: Selection) -> float:
     kept = {id(frame) for frame in newest.frames}
     return sum(id(frame) in kept for frame in building.frames) / len(building.frames)
-
-
-def _yield_to_others(niceness: int) -> None:
-    """Give this thread, and those that torch starts for it, a lower CPU priority; Linux has priorities per thread."""
-    if sys.platform == "linux" and niceness > 0:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

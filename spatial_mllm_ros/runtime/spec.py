@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from spatial_mllm_ros.errors import InputError
 
-__all__ = ["EngineSpec", "Stage", "list_specs", "load_spec"]
+__all__ = ["EngineSpec", "Stage", "default_specs_folder", "list_specs", "load_spec"]
 
 Stage = Literal["encoder_2d", "spatial_encoder"]
 _PATCHES_MERGED = 28  # a side in pixels must hold whole 2x2 groups of 14-pixel patches
@@ -103,6 +103,19 @@ def load_spec(name_or_path: str | Path, folder: Path) -> EngineSpec:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'spec'}: {e['msg']}" for e in error.errors())
         raise InputError(f"{path}: {faults}") from error
+
+
+def default_specs_folder() -> Path:
+    """Return the folder of the specs that come with the package: `engines/` here, or `share/` of where it is installed.
+
+    Raises:
+        InputError: if it is in neither place.
+    """
+    for parent in Path(__file__).resolve().parents:
+        for folder in (parent / "engines", parent / "share" / "spatial_mllm_ros" / "engines"):
+            if (folder / "cpu.yaml").is_file():
+                return folder
+    raise InputError("the engine specs are not installed; give the path of a YAML file")
 
 
 def list_specs(folder: Path) -> list[str]:

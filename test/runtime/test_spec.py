@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from spatial_mllm_ros.errors import InputError
-from spatial_mllm_ros.runtime.spec import EngineSpec, list_specs, load_spec
+from spatial_mllm_ros.runtime import spec as module
+from spatial_mllm_ros.runtime.spec import EngineSpec, default_specs_folder, list_specs, load_spec
 
 ENGINES = Path(__file__).parents[2] / "engines"
 FIELDS = {
@@ -80,3 +81,15 @@ def test_hash_changes_with_what_shapes_the_engine_only():
     spec = EngineSpec(**FIELDS)
     assert EngineSpec(**{**FIELDS, "description": "reworded"}).sha256 == spec.sha256
     assert EngineSpec(**{**FIELDS, "height": 112}).sha256 != spec.sha256
+
+
+def test_specs_are_found_in_the_source_tree_and_where_they_are_installed(tmp_path, monkeypatch):
+    assert default_specs_folder() == ENGINES
+    shared = tmp_path / "share" / "spatial_mllm_ros" / "engines"
+    shared.mkdir(parents=True)
+    (shared / "cpu.yaml").touch()
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "lib" / "python3" / "site-packages" / "x" / "spec.py"))
+    assert default_specs_folder() == shared
+    (shared / "cpu.yaml").unlink()
+    with pytest.raises(InputError, match="not installed; give the path"):
+        default_specs_folder()
