@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from spatial_mllm_ros.errors import EngineError
@@ -21,12 +22,27 @@ if TYPE_CHECKING:
     from spatial_mllm_ros.model import SpatialMLLM, VisualInputs
     from spatial_mllm_ros.runtime.encoder import Encoders
 
-__all__ = ["EncoderChoice", "encode_keyframes"]
+__all__ = ["Encoded", "EncoderChoice", "encode_keyframes"]
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 Run = Callable[..., "Tensor"]  # (stage, function, *arguments): run one stage, note its time, or abandon the work
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Encoded:
+    """A keyframe set as the language model gets it.
+
+    Attributes:
+        fused: [N/4,D].
+        backend: what ran the encoders.
+        misfit: why it was not the compiled encoders, though there are some; empty if it was, or there are none.
+    """
+
+    fused: Tensor
+    backend: str
+    misfit: str = ""
 
 
 class EncoderChoice:
@@ -76,8 +92,8 @@ def encode_keyframes(
     *,
     encoders: Encoders | None = None,
     cache: EmbeddingCache | None = None,
-) -> tuple[Tensor, str]:
-    """Encode keyframes to fused embeddings [N/4,D], and name the backend that did it.
+) -> Encoded:
+    """Encode keyframes.
 
     Args:
         model: the network.
@@ -93,11 +109,12 @@ def encode_keyframes(
     if encoders is not None and encoders.fit(inputs):
         visual = run("encode_2d", encoders.encode_2d, inputs)
         spatial = run("encode_spatial", encoders.encode_spatial, inputs)
-        return run("fuse", encoders.fuse, visual, spatial), encoders.backend
+        return Encoded(fused=run("fuse", encoders.fuse, visual, spatial), backend=encoders.backend)
     keys = run("recognise", lambda: [content_key(image) for image in images]) if cache else None
     visual = run("encode_2d", _encode_2d, model, inputs, cache, keys)
     spatial = run("encode_spatial", _encode_spatial, model, inputs, cache, keys)
-    return run("fuse", model.fuse, visual, spatial, inputs.grid_thw), "torch"
+    fused = run("fuse", model.fuse, visual, spatial, inputs.grid_thw)
+    return Encoded(fused=fused, backend="torch", misfit=encoders.misfit(inputs) if encoders else "")
 
 
 def _encode_2d(

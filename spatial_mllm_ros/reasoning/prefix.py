@@ -40,6 +40,7 @@ class VisualPrefix:
         length: tokens in the prefix: what to crop back to.
         stage_times: (stage, seconds) of building it.
         backend: what ran the encoders.
+        misfit: why it was not the compiled encoders, though there are some.
     """
 
     selection: Selection
@@ -47,6 +48,7 @@ class VisualPrefix:
     length: int
     stage_times: tuple[tuple[str, float], ...]
     backend: str = "torch"
+    misfit: str = ""
 
 
 def build_prefix(
@@ -83,12 +85,12 @@ def build_prefix(
     stages = _Stages(model.device, is_wanted, on_stage)
     with contextlib.suppress(_Abandoned):
         inputs = stages.run("preprocess", model.visual_inputs, images)
-        fused, backend = encode_keyframes(model, images, inputs, stages.run, encoders=encoders, cache=cache)
+        encoded = encode_keyframes(model, images, inputs, stages.run, encoders=encoders, cache=cache)
         input_ids = model.prompt.prefix_ids(inputs.grid_thw)
 
         def prefill_prefix() -> Prefill:
             buffers = _buffers(take_spare(), room)
-            return model.prefill(input_ids, fused=fused, grid_thw=inputs.grid_thw, logits="none", **buffers)
+            return model.prefill(input_ids, fused=encoded.fused, grid_thw=inputs.grid_thw, logits="none", **buffers)
 
         prefill = stages.run("prefill", prefill_prefix)
         return VisualPrefix(
@@ -96,7 +98,8 @@ def build_prefix(
             prefill=prefill,
             length=prefill.length,
             stage_times=tuple(stages.times),
-            backend=backend,
+            backend=encoded.backend,
+            misfit=encoded.misfit,
         )
     return None
 

@@ -56,7 +56,7 @@ class ReasonerDiagnostics:
         frame_cache_hits, frame_cache_misses: frames found and not found among those that DINOv2 has seen.
         cache_bytes: bytes of embeddings kept for both.
         backend: what encoded the serving keyframes; empty before the first.
-        encoder_problem: why compiled encoders were given up while they served; empty if they were not.
+        encoder_problem: why compiled encoders were given up, or do not fit the serving keyframes; empty if neither.
     """
 
     frames_received: int
@@ -236,7 +236,7 @@ class Reasoner:
             frame_cache_misses=self._cache.misses["frame"],
             cache_bytes=self._cache.nbytes,
             backend=serving.backend if serving else "",
-            encoder_problem=self._encoders.problem,
+            encoder_problem=self._encoders.problem or (serving.misfit if serving else ""),
         )
 
     def __enter__(self) -> Reasoner:

@@ -58,6 +58,14 @@ class Encoders:
         """Say whether keyframes have the number and the size that the encoders were made for."""
         return tuple(inputs.video.shape) == self.video_shape
 
+    def misfit(self, inputs: VisualInputs) -> str:
+        """Say why keyframes do not fit; empty if they do."""
+        if self.fit(inputs):
+            return ""
+        shapes = (inputs.video.shape, self.video_shape)
+        has, takes = (f"{count} frames of {width}x{height}" for count, _, height, width in shapes)
+        return f"the keyframes are {has}, the {self.backend} encoders take {takes}"
+
     def encode_2d(self, inputs: VisualInputs) -> torch.Tensor:
         """Give the visual embeddings [N/4,D].
 

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from support.fake_model import FakeModel
+from support.fake_model import FakeInputs, FakeModel
 
 from spatial_mllm_ros.errors import EngineError
 from spatial_mllm_ros.frames import Frame
@@ -27,8 +27,7 @@ def made(model, inputs, *, shape=None, encoder_2d=None, spatial_encoder=None):
         video_shape=tuple(inputs.video.shape) if shape is None else shape,
         device=torch.device("cpu"),
         encoder_2d=encoder_2d or (lambda values: model.encode_2d(values, inputs.grid_thw)),
-        spatial_encoder=spatial_encoder
-        or (lambda video: model.connect(model.encode_spatial(video), inputs.grid_thw)),
+        spatial_encoder=spatial_encoder or (lambda video: model.connect(model.encode_spatial(video), inputs.grid_thw)),
     )
 
 
@@ -55,18 +54,23 @@ def broken(_):
 
 
 def test_compiled_encoders_give_what_torch_gives(network, inputs):
-    expected, torch_backend = encode_keyframes(network, pictures(0), inputs, run_all)
-    fused, backend = encode_keyframes(network, pictures(0), inputs, run_all, encoders=made(network, inputs))
-    torch.testing.assert_close(fused, expected)
-    assert (torch_backend, backend) == ("torch", "onnxruntime")
-    torch.testing.assert_close(made(network, inputs).encode(inputs), expected)
+    expected = encode_keyframes(network, pictures(0), inputs, run_all)
+    compiled = encode_keyframes(network, pictures(0), inputs, run_all, encoders=made(network, inputs))
+    torch.testing.assert_close(compiled.fused, expected.fused)
+    assert (expected.backend, compiled.backend) == ("torch", "onnxruntime")
+    assert expected.misfit == compiled.misfit == ""
+    torch.testing.assert_close(made(network, inputs).encode(inputs), expected.fused)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 56, 84), (4, 3, 84, 56)])
 def test_a_keyframe_set_of_another_shape_is_torchs(network, inputs, shape):
     encoders = made(network, inputs, shape=shape, encoder_2d=broken)
     assert encoders.encode(inputs) is None
-    assert encode_keyframes(network, pictures(0), inputs, run_all, encoders=encoders)[1] == "torch"
+    encoded = encode_keyframes(network, pictures(0), inputs, run_all, encoders=encoders)
+    assert encoded.backend == "torch"
+    count, _, height, width = shape
+    takes = f"the onnxruntime encoders take {count} frames of {width}x{height}"
+    assert encoded.misfit.startswith("the keyframes are 4 frames of ") and encoded.misfit.endswith(takes)
 
 
 def test_the_stages_keep_their_names(network, inputs):
@@ -198,6 +202,15 @@ def test_keyframes_are_encoded_by_torch_when_the_encoders_fail_on_them(reasoner)
     show(reasoner, 1, 2)
     assert ask(reasoner) == ("1,2|where?", "torch")
     assert "TensorRT did not run encoder_2d" in reasoner.diagnostics().encoder_problem
+
+
+def test_keyframes_that_do_not_fit_are_named_in_diagnostics(reasoner):
+    encoders = Compiled().encoders()
+    reasoner.use_encoders(Encoders(**{**vars(encoders), "video_shape": (16, 3, 476, 644)}))
+    reasoner.model.visual_inputs = lambda images: FakeInputs(torch.zeros(2), (1, 1, 2), torch.zeros(2, 3, 28, 56))
+    show(reasoner, 1, 2)
+    said = reasoner.diagnostics().encoder_problem
+    assert said == "the keyframes are 2 frames of 56x28, the tensorrt encoders take 16 frames of 644x476"
 
 
 def test_a_recording_is_encoded_by_the_encoders_too(reasoner):
