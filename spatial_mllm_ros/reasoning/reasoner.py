@@ -131,6 +131,12 @@ class Reasoner:
         return self._model
 
     @property
+    def backend(self) -> str:
+        """What encodes the next keyframes, where these fit it."""
+        encoders = self._encoders.current
+        return "torch" if encoders is None else encoders.backend
+
+    @property
     def keyframes(self) -> Selection | None:
         """The keyframe set that was chosen last; None before the first."""
         return self._keyframes.newest_selection

@@ -9,6 +9,7 @@ from spatial_mllm_ros.frames import AssemblerConfig, BufferConfig, DecodingConfi
 from spatial_mllm_ros.geometry import GeometryConfig
 from spatial_mllm_ros.parameters import ParameterSpec, check_parameters, param, parameter_specs
 from spatial_mllm_ros.reasoning import ReasonerConfig
+from spatial_mllm_ros.runtime.config import RuntimeConfig
 from spatial_mllm_ros.sampling import SelectorConfig
 
 __all__ = ["Config", "ModelSelection", "NodeConfig", "all_parameters"]
@@ -69,6 +70,7 @@ class Config:
     geometry: GeometryConfig = field(default_factory=GeometryConfig, metadata={"prefix": "geometry"})
     sampling: SelectorConfig = field(default_factory=SelectorConfig, metadata={"prefix": "sampling"})
     model: ModelSelection = field(default_factory=ModelSelection, metadata={"prefix": "model"})
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig, metadata={"prefix": "runtime"})
     reasoning: ReasonerConfig = field(default_factory=ReasonerConfig, metadata={"prefix": "reasoning"})
 
     @classmethod

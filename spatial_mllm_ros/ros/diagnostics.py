@@ -54,7 +54,10 @@ def keyframes_status(name: str, state: ReasonerDiagnostics) -> DiagnosticStatus:
     level, message = DiagnosticStatus.OK, f"keyframe set {state.keyframes_version} is ready"
     if not state.is_ready:
         level, message = DiagnosticStatus.WARN, "no keyframes are encoded yet"
+    elif state.encoder_problem:
+        level, message = DiagnosticStatus.WARN, state.encoder_problem
     values = {
+        "backend": state.backend,
         "window_frames": state.window_frames,
         "frames_taken": state.frames_received,
         "frames_dropped": state.frames_dropped,
@@ -84,15 +87,24 @@ def answers_status(name: str, state: ReasonerDiagnostics) -> DiagnosticStatus:
 
 
 def model_status(name: str, pipeline: Pipeline) -> DiagnosticStatus:
-    """Say which model answers, and where it runs."""
+    """Say which model answers, where it runs, and what encodes for it."""
     level, message = DiagnosticStatus.OK, f"{pipeline.name} answers"
     if pipeline.problem:
         level, message = DiagnosticStatus.ERROR, pipeline.problem
     elif pipeline.reasoner is None:
         level, message = DiagnosticStatus.WARN, f"{pipeline.name} is being loaded"
+    elif pipeline.engines_problem and pipeline.is_backend_asked_for:
+        level, message = DiagnosticStatus.ERROR, pipeline.engines_problem
     elif not pipeline.is_trained:
         level, message = DiagnosticStatus.WARN, f"{pipeline.name} has random weights: its answers mean nothing"
-    values = {"checkpoint": pipeline.name, "device": pipeline.device, "backend": pipeline.backend}
+    elif pipeline.engines_problem:
+        level, message = DiagnosticStatus.WARN, pipeline.engines_problem
+    values = {
+        "checkpoint": pipeline.name,
+        "device": pipeline.device,
+        "backend": pipeline.backend,
+        "engines": pipeline.engines_step or pipeline.engines_problem or "none are being made",
+    }
     return _status(name, "model", level, message, values)
 
 

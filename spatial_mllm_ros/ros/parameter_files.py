@@ -23,6 +23,7 @@ _ABOUT = {
     "geometry": "Point maps: where the pixels of a frame lie in the world.",
     "sampling": "The sliding window, and the choice of keyframes.",
     "model": "The network.",
+    "runtime": "What runs the encoders, and where engines are kept.",
     "reasoning": "Questions, answers, and the visual prefix that is kept ready for them.",
 }
 

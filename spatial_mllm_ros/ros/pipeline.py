@@ -24,6 +24,7 @@ from spatial_mllm_ros.sampling import KeyframeSelector, Selection
 
 if TYPE_CHECKING:
     from spatial_mllm_ros.model import SpatialMLLM
+    from spatial_mllm_ros.runtime.background import BackgroundOpening
 
 __all__ = ["Pipeline", "check_model", "load_model"]
 
@@ -80,8 +81,6 @@ class Pipeline:
         problem: why there will be none; empty while there is hope.
     """
 
-    backend = "torch"
-
     def __init__(
         self,
         config: Config,
@@ -93,6 +92,7 @@ class Pipeline:
         self.problem = ""
         self._config, self._on_selection, self._load_model = config, on_selection, load
         self._has_depth = has_depth
+        self._engines: BackgroundOpening | None = None
         self._is_closed = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._load, name="spatial_mllm load", daemon=True)
@@ -108,6 +108,29 @@ class Pipeline:
         """Where the model runs; until it is loaded, where it shall."""
         reasoner = self.reasoner
         return self._config.model.device if reasoner is None else str(reasoner.model.device)
+
+    @property
+    def backend(self) -> str:
+        """What encodes the next keyframes."""
+        reasoner = self.reasoner
+        return "torch" if reasoner is None else reasoner.backend
+
+    @property
+    def engines_step(self) -> str:
+        """What is being done to have engines; empty if nothing is."""
+        engines = self._engines
+        return "" if engines is None else engines.step
+
+    @property
+    def engines_problem(self) -> str:
+        """Why torch encodes though another backend was chosen; empty if nothing went wrong."""
+        engines = self._engines
+        return "" if engines is None else engines.problem
+
+    @property
+    def is_backend_asked_for(self) -> bool:
+        """True if the backend was named, not left to `auto`."""
+        return self._config.runtime.backend != "auto"
 
     @property
     def is_trained(self) -> bool:
@@ -138,6 +161,8 @@ class Pipeline:
         with self._lock:
             self._is_closed = True
             reasoner, self.reasoner = self.reasoner, None
+        if self._engines is not None:
+            self._engines.close()
         if reasoner is not None:
             reasoner.close()
 
@@ -151,6 +176,7 @@ class Pipeline:
                 if self._is_closed:
                     return
                 self.reasoner = self._make_reasoner(model)
+                self._open_engines(model)
         except SpatialMLLMError as error:
             self.problem = f"the model cannot be loaded: {error}"
             _log.error("%s", self.problem)
@@ -172,6 +198,17 @@ class Pipeline:
             buffer=config.buffer,
             on_selection=self._on_selection,
         )
+
+    def _open_engines(self, model: SpatialMLLM) -> None:
+        """Begin to load or build what shall encode in place of torch, which serves meanwhile."""
+        from spatial_mllm_ros.runtime import pick_backend
+
+        if pick_backend(self._config.runtime.backend, str(model.device)) == "torch":
+            return
+        from spatial_mllm_ros.runtime.background import BackgroundOpening
+
+        self._engines = BackgroundOpening(model, self._config.runtime, self.reasoner.use_encoders)
+        self._engines.start()
 
 
 def _provider(config: GeometryConfig, model: SpatialMLLM) -> PointMapProvider | None:

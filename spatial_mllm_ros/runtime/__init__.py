@@ -4,6 +4,6 @@ Takes engine specs, ONNX graphs and engines; gives `Encoder`s. Engines are kept 
 everything about them matches. Knows neither keyframes nor questions; the model's modules are read for export only.
 """
 
-from spatial_mllm_ros.runtime.devices import pick_device, pick_dtype
+from spatial_mllm_ros.runtime.devices import pick_backend, pick_device, pick_dtype
 
-__all__ = ["pick_device", "pick_dtype"]
+__all__ = ["pick_backend", "pick_device", "pick_dtype"]

@@ -22,7 +22,9 @@ class RuntimeConfig:
         "What runs the encoders: auto is tensorrt on a GPU and torch on a CPU; torch serves where another fails",
         choices=("auto", "torch", "onnxruntime", "tensorrt"),
     )
-    spec: str = param("cpu", "Engine spec: the name of one in engines/, or the path of a YAML file")
+    spec: str = param(
+        "auto", "Engine spec: the name of one in engines/, or the path of a YAML file; auto takes the machine's class"
+    )
     engine_folder: str = param(
         "", "Folder for engines, readable by this user alone; empty: ~/.cache/spatial_mllm_ros/engines"
     )

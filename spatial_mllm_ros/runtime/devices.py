@@ -1,10 +1,12 @@
-"""Pick where the network runs, and with which numbers."""
+"""Pick where the network runs, with which numbers, by what, and with which engines."""
 
 from __future__ import annotations
 
+import platform
+
 from spatial_mllm_ros.errors import InputError
 
-__all__ = ["pick_device", "pick_dtype"]
+__all__ = ["pick_backend", "pick_device", "pick_dtype", "pick_spec"]
 
 
 def pick_device(wanted: str) -> str:
@@ -31,3 +33,19 @@ def pick_dtype(wanted: str, device: str) -> str:
     if wanted != "auto":
         return wanted
     return "float32" if device.startswith("cpu") else "bfloat16"
+
+
+def pick_backend(wanted: str, device: str) -> str:
+    """Resolve "auto" to "tensorrt" on a GPU and "torch" on a CPU; torch serves where TensorRT cannot be had."""
+    if wanted != "auto":
+        return wanted
+    return "torch" if device.startswith("cpu") else "tensorrt"
+
+
+def pick_spec(wanted: str, device: str) -> str:
+    """Resolve "auto" to the engine spec of the machine's class: "cpu", "desktop_rtx", "agx_orin" (ARM with a GPU)."""
+    if wanted != "auto":
+        return wanted
+    if device.startswith("cpu"):
+        return "cpu"
+    return "agx_orin" if platform.machine() == "aarch64" else "desktop_rtx"
