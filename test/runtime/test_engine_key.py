@@ -13,9 +13,7 @@ from spatial_mllm_ros.runtime.tensorrt_api import TensorRT
 
 ENGINES = Path(__file__).parents[2] / "engines"
 TENSORRT = TensorRT("tensorrt", SimpleNamespace(), "10.7.0.23")
-ORIN = SimpleNamespace(
-    is_available=lambda: True, get_device_capability=lambda: (8, 7), get_device_name=lambda: "Orin"
-)
+ORIN = SimpleNamespace(is_available=lambda: True, get_device_capability=lambda: (8, 7), get_device_name=lambda: "Orin")
 NO_GPU = SimpleNamespace(is_available=lambda: False)
 MODULE_LINE = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.133.20  Release Build\nGCC version: 12.2.0"
 MODULE_LINE_OLD = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024"

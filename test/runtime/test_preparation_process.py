@@ -51,7 +51,10 @@ def test_steps_are_reported_as_they_come(wanted):
     ("code", "reason"),
     [
         ("say(error='the graph has a hole'); sys.exit(1)", "^the graph has a hole$"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "was killed, most likely for lack of memory; run `spatial-mllm build`"),
+        (
+            "os.kill(os.getpid(), signal.SIGKILL)",
+            "was killed, most likely for lack of memory; run `spatial-mllm build`",
+        ),
         ("raise MemoryError('too much')", "ended with status 1: MemoryError: too much$"),
         ("say(step='on my way')", "ended with status 0: without a word"),
     ],
@@ -63,7 +66,9 @@ def test_a_bad_end_is_one_sentence(wanted, code, reason):
 
 
 def test_a_run_can_be_stopped_at_any_time(wanted):
-    process = PreparationProcess([sys.executable, "-c", "import time; print('{\"step\": \"long\"}', flush=True); time.sleep(600)"])
+    process = PreparationProcess(
+        [sys.executable, "-c", 'import time; print(\'{"step": "long"}\', flush=True); time.sleep(600)']
+    )
     begun, ended = threading.Event(), []
 
     def run():
