@@ -20,7 +20,7 @@ from spatial_mllm_ros.runtime.spec import EngineSpec, Stage
 from spatial_mllm_ros.runtime.tensorrt_api import find_tensorrt
 from spatial_mllm_ros.runtime.tensorrt_session import TensorRTSession
 
-__all__ = ["LOADERS", "Loader", "OnnxRuntimeLoader", "TensorRTLoader"]
+__all__ = ["LOADERS", "Loader", "OnnxRuntimeLoader", "TensorRTLoader", "require_gpu"]
 
 _MIB = 1 << 20
 
@@ -87,8 +87,7 @@ class TensorRTLoader:
     def __init__(self, spec: EngineSpec, device: torch.device) -> None:
         self._tensorrt = find_tensorrt(spec.runtime)
         self.name = f"{self._tensorrt.flavour} {self._tensorrt.version}"
-        if device.type != "cuda":
-            raise EngineError(f"{self.name} runs engines on a GPU, and the model is on {device}")
+        require_gpu(device, self.name)
         self._session = TensorRTSession(self._tensorrt, str(device))
 
     def load(self, wanted: Preparation) -> dict[Stage, Encoder] | CacheMiss:
@@ -111,6 +110,16 @@ class TensorRTLoader:
                 )
             encoders[stage] = encoder
         return encoders
+
+
+def require_gpu(device: torch.device, name: str) -> None:
+    """Make sure that a library can run engines where the model is.
+
+    Raises:
+        EngineError: if that is no GPU.
+    """
+    if device.type != "cuda":
+        raise EngineError(f"{name} runs engines on a GPU, and the model is on {device}")
 
 
 LOADERS: dict[str, type[Loader]] = {"onnxruntime": OnnxRuntimeLoader, "tensorrt": TensorRTLoader}
