@@ -36,7 +36,7 @@ LIBRARIES = {
     "model": {"huggingface_hub", "jinja2", "numpy", "safetensors", "tokenizers", "torch", "transformers"},
     "runtime": {"numpy", "onnx", "onnxruntime", "onnxscript", "pydantic", "tensorrt", "torch", "yaml"},
     "reasoning": {"numpy", "torch"},
-    "training": {"cv2", "mujoco", "numpy", "rich", "rosbags", "safetensors", "torch"},
+    "training": {"cv2", "mujoco", "numpy", "rich", "rosbags", "safetensors", "tokenizers", "torch"},
     "bench": {"cv2", "numpy", "rich", "torch", "transformers"},
     "ros": {"cv2", "numpy", "rclpy", "rich", "tf2_ros", *_MESSAGES},
     "cli": {"cv2", "huggingface_hub", "numpy", "rich", "torch", "transformers"},

@@ -55,6 +55,19 @@ class LanguageModel(nn.Module):
         cache.commit(count)
         return hidden
 
+    def read(self, embeds: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
+        """Read whole sequences at once and keep nothing, as training does.
+
+        Args:
+            embeds: [B,L,D].
+            positions: int64 [3,B,L].
+            mask: bool [B,1,L,L], True where a token (third axis) sees another (fourth).
+
+        Returns:
+            hidden states [B,L,D] after the final norm.
+        """
+        return self._run(embeds, positions, lambda _, key, value: (key, value), mask)
+
     def step(self, embeds: Tensor, positions: Tensor, cache: KVCache, place: Tensor) -> Tensor:
         """Do as `forward` does for one token, with shapes that do not tell how many came before; nothing is committed.
 
@@ -111,8 +124,9 @@ class LanguageModel(nn.Module):
 def _grouped_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
     """Attend with several query heads per key head. `mask` bool [n,S], True where seen; None is causal or one token."""
     count, groups = query.shape[2], query.shape[1] // key.shape[1]
-    if count == 1:  # a group's heads as queries of one head: keys are not copied for them
-        folded = query.view(1, -1, groups, query.shape[3])
+    if count < key.shape[2] or count == 1:  # a group's heads as queries of one head: keys are not copied for them
+        folded = query.reshape(1, -1, groups * count, query.shape[3])
+        mask = mask if mask is None else mask.repeat(groups, 1)
         return F.scaled_dot_product_attention(folded, key, value, attn_mask=mask).view(query.shape)
     key, value = (t.repeat_interleave(groups, dim=1) for t in (key, value))
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)

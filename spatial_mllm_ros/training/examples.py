@@ -181,7 +181,8 @@ def points_in_world(
     return np.einsum("tij,thwj->thwi", rotation, local) + origin[:, None, None]
 
 
-_ARRAYS = ("frames", "uniform", "space_aware", "run", "depth_m", "furniture", "world_from_camera", "categories", "centres")
+_SETS = ("uniform", "space_aware", "run")
+_ARRAYS = ("frames", *_SETS, "depth_m", "furniture", "world_from_camera", "categories", "centres")
 
 
 def write_shard(path: Path, examples: Sequence[Example]) -> None:

@@ -41,16 +41,20 @@ class CameraHead(nn.Module):
             [4,T,9], one row per round of refinement, the last is the result. Each is translation, quaternion (x, y,
             z, w, not normalised) and field of view (vertical, horizontal; radians, at least 0) of camera from world.
         """
-        camera = self.token_norm(tokens[:, 0])[None]  # [1,T,2C]
+        return self.refine(tokens[None, :, 0])[:, 0]
+
+    def refine(self, camera_tokens: Tensor) -> Tensor:
+        """Predict cameras of several scenes from their camera tokens alone: [B,T,2C] to [4,B,T,9]."""
+        camera = self.token_norm(camera_tokens)
         normalised = F.layer_norm(camera, camera.shape[-1:], eps=1e-6)
         pose = torch.zeros_like(self.empty_pose_tokens)
         rounds = []
         for index in range(_ITERATIONS):
-            start = self.empty_pose_tokens.expand(1, camera.shape[1], -1) if index == 0 else pose
+            start = self.empty_pose_tokens.expand(*camera.shape[:2], -1) if index == 0 else pose
             shift, scale, gate = self.poseLN_modulation(self.embed_pose(start)).chunk(3, dim=-1)
             x = self.trunk(gate * (normalised * (1 + scale) + shift) + camera)
             pose = pose + self.pose_branch(self.trunk_norm(x))
-            rounds.append(torch.cat([pose[..., :7], F.relu(pose[..., 7:])], dim=-1)[0])
+            rounds.append(torch.cat([pose[..., :7], F.relu(pose[..., 7:])], dim=-1))
         return torch.stack(rounds)
 
 

@@ -23,7 +23,8 @@ _ACCENTS: tuple[Colour, ...] = (
 )  # fmt: skip
 _FLOORS: tuple[tuple[str, Colour], ...] = (
     ("planks", (0.86, 0.68, 0.47)), ("planks", (0.62, 0.43, 0.28)), ("basket", (0.8, 0.6, 0.4)),
-    ("planks", (0.8, 0.76, 0.7)), ("tiles", (0.86, 0.82, 0.76)), ("checker", (0.85, 0.83, 0.8)), ("carpet", (0.66, 0.62, 0.58)),
+    ("planks", (0.8, 0.76, 0.7)), ("tiles", (0.86, 0.82, 0.76)), ("checker", (0.85, 0.83, 0.8)),
+    ("carpet", (0.66, 0.62, 0.58)),
     ("carpet", (0.5, 0.56, 0.64)), ("marble", (0.9, 0.88, 0.85)),
 )  # fmt: skip
 _WALLPAPERS = ("plaster", "plaster", "plaster", "stripes", "pinstripe", "motif")

@@ -1,0 +1,104 @@
+"""`spatial-mllm train-small`: train the small model that this package ships, stage by stage, on a CPU.
+
+The stages, in order: scenes, recognition, geometry, heads, answers, write. Each keeps its state in the working folder
+and can be stopped at any time; with --resume it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from spatial_mllm_ros.errors import InputError
+
+__all__ = ["add_arguments", "run"]
+
+_TRAINED = ("recognition", "geometry", "heads", "answers")
+_STAGES = ("scenes", *_TRAINED, "write")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add = parser.add_argument
+    add("--stage", choices=_STAGES, required=True, help="what to do; the stages build on each other in this order")
+    add("--work", type=Path, default=Path("out/small"), help="working folder (default out/small)")
+    add("--hours", type=float, default=1.0, help="time to train, all runs of a stage together (default 1)")
+    add("--resume", action="store_true", help="go on with a stage that was begun")
+    add("--seed", type=int, default=0, help="of the first weights and of what is drawn (default 0)")
+    add("--first", type=int, default=0, help="scenes: the first room's seed (default 0)")
+    add("--count", type=int, default=4000, help="scenes: how many tours to draw (default 4000)")
+    add("--split", choices=("train", "heldout"), default="train", help="scenes: which looks of furniture to show")
+    add("--out", type=Path, help="write: folder of the checkpoint; must not exist")
+    add("--json", action="store_true", help="print each line of the log as JSON instead of a progress bar")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one stage."""
+    from spatial_mllm_ros.training import stages
+
+    if not 0 < args.hours <= 1000:
+        raise InputError(f"--hours must be above 0 and at most 1000, not {args.hours:g}")
+    work = stages.Workspace(args.work, args.seed)
+    if args.stage == "write":
+        return _write(work, args)
+    with _progress(args) as progress:
+        if args.stage == "scenes":
+            task = progress.add_task("drawing tours", total=args.count)
+            last = args.first + args.count
+            stages.draw_scenes(work, args.first, last, args.split, lambda: progress.advance(task))
+            return 0
+        _check_begun(args)
+        task = progress.add_task(args.stage, total=1.0)
+
+        def report(line: dict[str, Any]) -> None:
+            progress.update(task, completed=min(line["progress"], 1.0), description=_in_short(args.stage, line))
+            if args.json:
+                print(json.dumps(line), flush=True)
+
+        getattr(stages, f"train_{args.stage}")(work, args.hours, report)
+    _draw(args)
+    return 0
+
+
+def _check_begun(args: argparse.Namespace) -> None:
+    is_begun = (args.work / args.stage / "state.pt").is_file()
+    if is_begun and not args.resume:
+        raise InputError(f"{args.work / args.stage} was begun already; give --resume to go on, or remove it")
+
+
+def _in_short(stage: str, line: dict[str, Any]) -> str:
+    return f"{stage}, step {line['step']}" + (f", loss {line['loss']:.3f}" if "loss" in line else "")
+
+
+def _draw(args: argparse.Namespace) -> None:
+    from spatial_mllm_ros.training.curves import draw_curves, read_log
+
+    folder = args.work / args.stage
+    picture = folder / "curves.svg"
+    picture.write_text(draw_curves(f"train-small, stage {args.stage}", read_log(folder / "log.jsonl")), "utf-8")
+    Console(stderr=True).print(f"curves: {picture}")
+
+
+def _write(work: Any, args: argparse.Namespace) -> int:
+    from spatial_mllm_ros.training.small_model import save_small_model
+    from spatial_mllm_ros.training.stages import load_stages
+
+    if args.out is None:
+        raise InputError("--stage write needs --out, the folder of the checkpoint")
+    if args.out.exists():
+        raise InputError(f"{args.out} exists already; choose another name or remove it")
+    model = work.begin()
+    load_stages(model, work.folder, _TRAINED)
+    size_mb = save_small_model(model, work.folder / "model", args.out) / 1e6
+    print(f"{args.out}: {size_mb:.1f} MB")
+    return 0
+
+
+def _progress(args: argparse.Namespace) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=args.json)

@@ -1,0 +1,57 @@
+"""The encoders over several scenes at once, with gradients: what training runs in place of `SpatialMLLM`'s parts.
+
+The same modules, driven over a batch; a test holds each to what `SpatialMLLM` gives for one scene.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from spatial_mllm_ros.model.network import SpatialNetwork
+
+__all__ = ["encode_2d", "encode_spatial", "patches_of"]
+
+_CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+
+
+def patches_of(video: Tensor, patch: int = 14) -> Tensor:
+    """Normalise frames and cut them into patches of two, in processor order.
+
+    Args:
+        video: [B,T,3,H,W], RGB in [0, 1], T even.
+
+    Returns:
+        [B * T/2 * H/14 * W/14, 1176], see `model.preprocessing.patches_from`.
+    """
+    mean, std = (video.new_tensor(values)[:, None, None] for values in (_CLIP_MEAN, _CLIP_STD))
+    rows, columns = video.shape[3] // patch, video.shape[4] // patch
+    blocks = ((video - mean) / std).reshape(-1, 2, 3, rows // 2, 2, patch, columns // 2, 2, patch)
+    # pair, frame, channel, square row, patch row, y, square column, patch column, x
+    return blocks.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(-1, 6 * patch * patch)
+
+
+def encode_2d(network: SpatialNetwork, video: Tensor) -> Tensor:
+    """Run the 2D encoder: [B,T,3,H,W] in [0, 1] to [B,T/2,H/28 * W/28,D]."""
+    batch, frames, _, height, width = video.shape
+    grid = (batch * frames // 2, height // 14, width // 14)
+    return network.visual(patches_of(video), grid).unflatten(0, (batch, frames // 2, -1))
+
+
+def encode_spatial(network: SpatialNetwork, video: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Run the spatial encoder: [B,T,3,H,W] in [0, 1] to every layer's tokens [B,T,5+P,2C], and DINOv2's [B,T,P,C]."""
+    aggregator = network.vggt.aggregator
+    batch, frames = video.shape[:2]
+    patches = aggregator.encode_frames(video.flatten(0, 1))  # [B*T,P,C]
+    special = torch.cat([aggregator.camera_token, aggregator.register_token], dim=2)[0]  # [2,5,C]
+    kind = torch.ones(frames, dtype=torch.int64, device=video.device)
+    kind[0] = 0
+    x = torch.cat([special[kind].repeat(batch, 1, 1), patches], dim=1)  # [B*T,5+P,C]
+    tables = aggregator.rope_tables(video[0])
+    all_tables = tuple(table.repeat(frames, 1) for table in tables)
+    layers = []
+    for frame_block, global_block in zip(aggregator.frame_blocks, aggregator.global_blocks):
+        frame = frame_block(x, tables)
+        x = global_block(frame.reshape(batch, -1, x.shape[-1]), all_tables).reshape(x.shape)
+        layers.append(torch.cat([frame, x], dim=-1).unflatten(0, (batch, frames)))
+    return layers, patches.unflatten(0, (batch, frames))

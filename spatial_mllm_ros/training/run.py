@@ -1,0 +1,112 @@
+"""What every stage of training shares: a schedule by time spent, a log of figures, and checkpoints to go on from."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+__all__ = ["Run"]
+
+_WARM_UP_STEPS = 200
+
+
+class Run:
+    """One training run in a folder: `state.pt`, `log.jsonl`.
+
+    Time is counted only while it runs, so a run that was stopped goes on where it was.
+
+    Args:
+        folder: of the run; made if it is not there.
+        modules: what is trained, by name.
+        learning_rate: the largest; it rises for 200 steps and falls as a cosine over the budget.
+        hours: budget.
+        save_every_s: seconds from one checkpoint to the next.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        modules: Mapping[str, nn.Module],
+        *,
+        learning_rate: float,
+        hours: float,
+        weight_decay: float = 0.02,
+        save_every_s: float = 120.0,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.modules, self.step = folder, dict(modules), 0
+        self._budget_s, self._save_every_s, self._rate = 3600 * hours, save_every_s, learning_rate
+        parameters = [p for module in modules.values() for p in module.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        self._parameters = parameters
+        self.optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98))
+        self._spent_s, self._since, self._saved = 0.0, time.monotonic(), time.monotonic()
+        self._sums: dict[str, float] = {}
+        self._count = 0
+        if (folder / "state.pt").is_file():
+            self._resume()
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is spent, 0 to 1 and beyond."""
+        return (self._spent_s + time.monotonic() - self._since) / self._budget_s
+
+    def update(self, loss: torch.Tensor, **figures: float) -> None:
+        """Take one step down a loss; figures are averaged into the log."""
+        scale = min(1.0, (self.step + 1) / _WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * min(self.progress, 1.0)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate * max(scale, 0.01)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._parameters, 1.0)
+        self.optimizer.step()
+        self.step += 1
+        self._count += 1
+        for name, value in {"loss": float(loss.detach()), **figures}.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        if time.monotonic() - self._saved > self._save_every_s:
+            self.save()
+
+    def has_news(self, steps: int) -> bool:
+        """Say whether so many steps, about, have been taken since the last line of the log."""
+        return self._count >= steps - 2
+
+    def log(self, **figures: Any) -> dict[str, Any]:
+        """Write a line: means since the last one, and what is given."""
+        means = {name: round(total / max(self._count, 1), 4) for name, total in self._sums.items()}
+        line = {"step": self.step, "progress": round(self.progress, 4), **means, **figures}
+        self._sums, self._count = {}, 0
+        with (self.folder / "log.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        return line
+
+    def save(self) -> None:
+        """Write a checkpoint, whole or not at all."""
+        self._spent_s, self._since = self._spent_s + time.monotonic() - self._since, time.monotonic()
+        state = {
+            "modules": {name: module.state_dict() for name, module in self.modules.items()},
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "spent_s": self._spent_s,
+        }
+        partial = self.folder / "state.partial"
+        torch.save(state, partial)
+        partial.replace(self.folder / "state.pt")
+        self._saved = time.monotonic()
+
+    def _resume(self) -> None:
+        state = torch.load(self.folder / "state.pt", weights_only=True)
+        for name, module in self.modules.items():
+            module.load_state_dict(state["modules"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self._spent_s = state["step"], state["spent_s"]

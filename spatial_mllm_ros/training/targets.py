@@ -1,0 +1,134 @@
+"""What is true about a batch of keyframe sets, as tensors: the dense targets that the encoders are trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spatial_mllm_ros.training.examples import CATEGORIES, Example, points_in_world
+
+__all__ = ["CELLS", "ExampleStore", "SceneBatch", "batch_of", "draw_set", "video_of"]
+
+CELLS = 2  # geometry targets per side of a patch
+_ROWS, _COLUMNS = 6, 8  # patches of a frame
+_FULL_SHARE = 0.08  # of a token's square that a category must cover to count as plainly there
+_COVERED_BY = 0.25  # metres within which two patches show the same place
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SceneBatch:
+    """B scenes of T frames.
+
+    Attributes:
+        video: float32 [B,T,3,H,W], RGB in [0, 1].
+        depth_m: float32 [B,T,P,4], metres along the optical axis, for the 2 x 2 cells of each of P patches.
+        points: float32 [B,T,P,4,3], metres, in the first frame's camera.
+        poses: float32 [B,T,7], camera from the first camera: translation, quaternion (x, y, z, w; w >= 0).
+        shares: float32 [B,T,P/4,categories], how plainly each category shows in each square of 2 x 2 patches, 0..1.
+    """
+
+    video: Tensor
+    depth_m: Tensor
+    points: Tensor
+    poses: Tensor
+    shares: Tensor
+
+
+class ExampleStore:
+    """Examples in memory, which may be drawn with replacement."""
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        self.examples = list(examples)
+
+    def draw(self, count: int, rng: np.random.Generator) -> list[Example]:
+        return [self.examples[i] for i in rng.integers(len(self.examples), size=count)]
+
+
+def draw_set(example: Example, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw a keyframe set of a size: [count] indices of the example's frames in the order of time."""
+    if count > len(example.uniform):
+        spread = np.union1d(example.uniform, example.space_aware)
+        more = np.setdiff1d(np.arange(len(example.jpegs)), spread)
+        drawn = np.concatenate([rng.permutation(spread), rng.permutation(more)])
+        return np.sort(np.resize(drawn, count))  # a short example shows some frames twice
+    drawn = rng.random()
+    if drawn < 0.4:
+        return np.sort(example.space_aware[:count])
+    if drawn < 0.75:
+        step = len(example.uniform) // count
+        return example.uniform[int(rng.integers(step)) :: step][:count]
+    start = int(rng.integers(len(example.run) - count + 1))
+    return example.run[start : start + count]
+
+
+def video_of(
+    examples: Sequence[Example], sets: Sequence[NDArray[np.int64]], rng: np.random.Generator | None = None
+) -> Tensor:
+    """Decode frames: float32 [B,T,3,H,W] in [0, 1]; with `rng`, in other light and with some noise."""
+    video = torch.from_numpy(np.stack([one.images(chosen) for one, chosen in zip(examples, sets)]))
+    video = video.permute(0, 1, 4, 2, 3).float() / 255
+    if rng is None:
+        return video
+    shape = (len(examples), 1, 3, 1, 1)
+    gain = rng.uniform(0.8, 1.2, (len(examples), 1, 1, 1, 1)) * rng.uniform(0.94, 1.06, shape)
+    offset = rng.uniform(-0.05, 0.05, (len(examples), 1, 1, 1, 1))
+    video = video * torch.from_numpy(gain.astype(np.float32)) + torch.from_numpy(offset.astype(np.float32))
+    return (video + 0.01 * torch.randn_like(video)).clamp(0, 1)
+
+
+def batch_of(
+    examples: Sequence[Example], sets: Sequence[NDArray[np.int64]], rng: np.random.Generator | None = None
+) -> SceneBatch:
+    """Put a keyframe set of each example together."""
+    parts = [_geometry(one, chosen) for one, chosen in zip(examples, sets)]
+    depth_m, points, poses, shares = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*parts))
+    return SceneBatch(video=video_of(examples, sets, rng), depth_m=depth_m, points=points, poses=poses, shares=shares)
+
+
+def _geometry(example: Example, chosen: NDArray[np.int64]) -> tuple[NDArray[np.float32], ...]:
+    depth = example.depth_m[chosen].astype(np.float32)
+    first_from_world = np.linalg.inv(example.world_from_camera[chosen[0]])
+    first_from_camera = (first_from_world @ example.world_from_camera[chosen]).astype(np.float32)
+    points = points_in_world(depth, first_from_camera)
+    rows, columns = (
+        ((np.arange(CELLS * n) + 0.5) * size / (CELLS * n)).astype(int)
+        for n, size in ((_ROWS, depth.shape[1]), (_COLUMNS, depth.shape[2]))
+    )
+    cells = np.ix_(np.arange(len(chosen)), rows, columns)
+    return (
+        _by_patch(depth[cells][..., None])[..., 0],
+        _by_patch(points[cells]),
+        np.stack([_pose(np.linalg.inv(pose)) for pose in first_from_camera]),
+        _shares(example, chosen),
+    )
+
+
+def _by_patch(grid: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Group cells [T,2*rows,2*columns,n] by patch: [T,P,4,n]."""
+    frames, channels = len(grid), grid.shape[-1]
+    blocks = grid.reshape(frames, _ROWS, CELLS, _COLUMNS, CELLS, channels).transpose(0, 1, 3, 2, 4, 5)
+    return np.ascontiguousarray(blocks.reshape(frames, _ROWS * _COLUMNS, CELLS * CELLS, channels))
+
+
+def _shares(example: Example, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+    furniture = example.furniture[chosen]  # [T,21,28]
+    category = np.concatenate([example.categories, [-1]])[furniture]  # -1 picks the last entry
+    frames, height, width = category.shape
+    squares = category.reshape(frames, _ROWS // 2, height // (_ROWS // 2), _COLUMNS // 2, width // (_COLUMNS // 2))
+    share = np.stack([(squares == index).mean((2, 4)) for index in range(len(CATEGORIES))], axis=-1)
+    return np.minimum(share / _FULL_SHARE, 1).astype(np.float32).reshape(frames, -1, len(CATEGORIES))
+
+
+def _pose(camera_from_first: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give translation and quaternion (x, y, z, w) of a rigid transform [4,4]."""
+    m = camera_from_first[:3, :3].astype(np.float64)
+    w = np.sqrt(max(1 + np.trace(m), 0)) / 2
+    x = np.copysign(np.sqrt(max(1 + m[0, 0] - m[1, 1] - m[2, 2], 0)) / 2, m[2, 1] - m[1, 2])
+    y = np.copysign(np.sqrt(max(1 - m[0, 0] + m[1, 1] - m[2, 2], 0)) / 2, m[0, 2] - m[2, 0])
+    z = np.copysign(np.sqrt(max(1 - m[0, 0] - m[1, 1] + m[2, 2], 0)) / 2, m[1, 0] - m[0, 1])
+    return np.array([*camera_from_first[:3, 3], x, y, z, w], np.float32)

@@ -1,0 +1,142 @@
+"""The small model's vocabulary: what VSI-Bench's questions are made of, phrase by phrase, and bytes for the rest.
+
+A phrase that stands in every question of a kind is one token, and so is every number that can be an answer: questions
+are short, and the likeliest number is found by looking at one token. Any other text is read byte by byte.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatial_mllm_ros.model.small_tokenizer import SPECIAL_TOKENS
+from spatial_mllm_ros.model.tokenizer import QWEN_CHAT_TEMPLATE
+from spatial_mllm_ros.training.examples import CATEGORIES
+from spatial_mllm_ros.training.scenes import Question
+
+__all__ = ["LESSONS", "NUMBERS", "REPHRASINGS", "answer_words", "answer_worth", "rephrased", "write_words"]
+
+NUMBERS: dict[str, tuple[str, ...]] = {
+    "object_counting": tuple(str(count) for count in range(1, 9)),
+    "object_abs_distance": tuple(f"{tenths / 10:.1f}" for tenths in range(1, 100)),
+    "object_size_estimation": tuple(str(cm) for cm in range(40, 255, 5)),
+    "room_size_estimation": tuple(str(area) for area in range(5, 81)),
+}
+"""What may be answered, by kind of question: counts, metres, centimetres, square metres."""
+
+_PLACES = tuple(f"{half / 2:+.1f}" for half in range(-14, 15))
+LESSONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "lesson_near": ("How near to the {0} was the camera?", NUMBERS["object_abs_distance"]),
+    "lesson_ahead": ("How far ahead of the first view is the {0}?", _PLACES),
+    "lesson_left": ("How far left of the first view is the {0}?", _PLACES),
+    "lesson_first": ("Which pair of views is the first to show a {0}?", tuple(str(pair) for pair in range(9))),
+}
+"""Asked in training only: what one has to know to answer the others. Wording and answers, by kind."""
+
+
+@dataclass(frozen=True)
+class Rephrasing:
+    """Another way to put a question: `{0}` and `{1}` are its categories."""
+
+    kind: str
+    text: str
+
+
+REPHRASINGS = (
+    Rephrasing("object_counting", "How many {0}s are in this room?"),
+    Rephrasing("object_counting", "How many {0}s are there?"),
+    Rephrasing("object_abs_distance", "How far is the {0} from the {1}, in meters?"),
+    Rephrasing("object_abs_distance", "What is the distance between the {0} and the {1}, in meters?"),
+    Rephrasing("object_size_estimation", "How long is the longest side of the {0}, in centimeters?"),
+    Rephrasing("room_size_estimation", "What is the size of this room (in square meters)?"),
+    Rephrasing("room_size_estimation", "How large is this room, in square meters?"),
+)
+
+_PHRASES = (
+    "system\nYou are a helpful assistant.", "user\n", "assistant\n",
+    "\nPlease answer the question using a single word or phrase.",
+    "\nAnswer with the option's letter from the given choices directly.",
+    "\nOptions:\nA. ", "\nB. ", "\nC. ", "\nD. ", ", ", "?", " and the ",
+    "How many ", "(s) are in this room?",
+    "Measuring from the closest point of each object, what is the direct distance between the ", " (in meters)?",
+    "What is the length of the longest dimension (length, width, or height) of the ", ", measured in centimeters?",
+    "What is the size of this room (in square meters)?",
+    " If multiple rooms are shown, estimate the size of the combined space.",
+    "Measuring from the closest point of each object, which of these objects (", ") is the closest to the ",
+    " If there are multiple instances of an object category, measure to the closest.",
+    "If I am standing by the ", " and facing the ", ", is the ",
+    " to the left or the right of the ",
+    " to my left, right, or back? An object is to my back if I would have to turn at least 135 degrees in order to "
+    "face it.",
+    " to my front-left, front-right, back-left, or back-right? The directions refer to the quadrants of a Cartesian "
+    "plane (if I am standing at the origin and facing along the positive y-axis).",
+    "front-left", "front-right", "back-left", "back-right", "left", "right", "back",
+    "What will be the first-time appearance order of the following categories in the video: ",
+)  # fmt: skip
+
+
+def write_words(folder: Path) -> dict[str, int]:
+    """Write tokenizer.json and tokenizer_config.json, and give the number of every special token.
+
+    Raises:
+        DependencyError: if the tokenizers library is missing.
+    """
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+    letters = {letter: index for index, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    backend = Tokenizer(models.BPE(vocab=letters, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    backend.decoder = decoders.ByteLevel()
+    numbers = sorted({*_PLACES, *(number for group in NUMBERS.values() for number in group if len(number) > 1)})
+    texts = [way.text for way in REPHRASINGS] + [text for text, _ in LESSONS.values()]
+    pieces = [piece for text in texts for piece in re.split(r"\{\d\}", text) if piece]
+    words = dict.fromkeys((*_PHRASES, *pieces, *CATEGORIES, *numbers))
+    backend.add_tokens([AddedToken(word, normalized=False) for word in words if len(word) > 1])
+    backend.add_special_tokens(list(SPECIAL_TOKENS))
+    backend.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": "<|im_end|>",
+        "pad_token": "<|endoftext|>",
+        "chat_template": QWEN_CHAT_TEMPLATE,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
+    return {token: backend.token_to_id(token) for token in SPECIAL_TOKENS}
+
+
+def rephrased(question: Question, rng: np.random.Generator) -> str:
+    """Put a question to a model: in VSI-Bench's words with its hint, without the hint, or in other words."""
+    if question.kind in LESSONS:
+        return question.text
+    others = [way.text for way in REPHRASINGS if way.kind == question.kind]
+    drawn = rng.random()
+    if drawn < 0.6 or question.options:
+        return question.prompt
+    if drawn < 0.75 or not others:
+        return question.text
+    return others[rng.integers(len(others))].format(*question.categories)
+
+
+def answer_words(kind: str) -> Sequence[str]:
+    """Give what can be said to a question of a kind, one token each."""
+    return LESSONS[kind][1] if kind in LESSONS else NUMBERS.get(kind, ("A", "B", "C", "D"))
+
+
+def answer_worth(question: Question) -> NDArray[np.float32]:
+    """Give the score of every one of `answer_words`: Mean Relative Accuracy, or 1 for the right letter and 0 else."""
+    words = answer_words(question.kind)
+    if question.options:
+        return np.array([word == question.answer for word in words], np.float32)
+    truth = float(question.answer)
+    if question.kind in ("lesson_ahead", "lesson_left"):
+        return np.exp(-np.square((np.array([float(word) for word in words]) - truth) / 0.6)).astype(np.float32)
+    if question.kind == "lesson_first":
+        return np.array([float(word) == truth for word in words], np.float32)
+    error = np.abs(np.array([float(word) for word in words]) - truth) / max(abs(truth), 1e-9)
+    return (error[:, None] < 1 - np.arange(0.5, 1.0, 0.05)).mean(1).astype(np.float32)
