@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spatial_mllm_ros.errors import CheckpointError
+from spatial_mllm_ros.model.question_scope import QuestionScope, scope_from_json
 from spatial_mllm_ros.model.vggt import VggtConfig
 
 __all__ = ["MODEL_TYPE", "ModelConfig", "TextConfig", "VisionConfig", "config_from_json"]
@@ -71,6 +72,7 @@ class ModelConfig:
         repetition_penalty: of the checkpoint's generation_config.json; 1 is none.
         is_trained: False for checkpoints that say of themselves that their weights are random.
         min_pixels, max_pixels: bounds for the area of one resized frame.
+        scope: the questions that it answers; None if it answers any.
     """
 
     vision: VisionConfig
@@ -87,6 +89,7 @@ class ModelConfig:
     is_trained: bool = True
     min_pixels: int = 293_216
     max_pixels: int = 324_576
+    scope: QuestionScope | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -143,6 +146,7 @@ def config_from_json(
             is_trained=bool(own.get("is_trained", True)),
             min_pixels=int(own.get("min_pixels", ModelConfig.min_pixels)),
             max_pixels=int(own.get("max_pixels", ModelConfig.max_pixels)),
+            scope=scope_from_json(own.get("answers"), source),
             extra=dict(own),
         )
     except KeyError as error:

@@ -200,6 +200,10 @@ class Reasoner:
         except InputError as error:
             self._answers.end(stream, AnswerStatus.INVALID_QUESTION, str(error))
             return stream
+        scope = self.model.config.scope
+        if scope is not None and scope.kind_of(question) is None:
+            self._answers.end(stream, AnswerStatus.NOT_SUPPORTED, scope.refusal())
+            return stream
         not_before = now - max_staleness_s if max_staleness_s else float("-inf")
         if not self._slots.is_ready(not_before):
             self._keyframes.hurry(not_before)

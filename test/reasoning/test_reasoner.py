@@ -5,12 +5,14 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from support.fake_model import FakeModel
 
 from spatial_mllm_ros.frames import Frame
+from spatial_mllm_ros.model.question_scope import scope_from_json
 from spatial_mllm_ros.reasoning import AnswerStatus, Reasoner, ReasonerConfig
 from spatial_mllm_ros.sampling import KeyframeSelector, SelectorConfig
 
@@ -559,3 +561,16 @@ def test_encoding_takes_no_more_than_its_share_of_the_time(start):
         reasoner.observe(frame(brightness))
         time.sleep(0.014)
     assert model.num_encoded == 1, "the next may begin two seconds after the first, 0.1 s / 0.05"
+
+
+def test_a_question_that_the_model_has_not_learnt_is_refused_and_the_next_one_answered(start):
+    model = FakeModel()
+    scope = scope_from_json({"things": ["sofa"], "questions": {"counting": ["How many {}s are there?"]}}, "config.json")
+    model.config = SimpleNamespace(**{**vars(model.config), "scope": scope})
+    reasoner, _ = start(model)
+    show(reasoner, 10, 20)
+
+    refused = answer(reasoner.ask("What colour is the sofa?"))
+    assert refused.status == AnswerStatus.NOT_SUPPORTED
+    assert "How many {}s are there?" in refused.message and refused.text == ""
+    assert answer(reasoner.ask("How many sofas are there?")).status == AnswerStatus.OK

@@ -63,7 +63,7 @@ class FakeModel:
     is_trained = True
     has_geometry = False
     device = torch.device("cpu")
-    config = SimpleNamespace(repetition_penalty=1.0)
+    config = SimpleNamespace(repetition_penalty=1.0, scope=None)
 
     def __init__(self, *, fails=()):
         self.prompt = FakePrompt()
