@@ -11,14 +11,14 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from spatial_mllm_ros.errors import EngineError, SpatialMLLMError
 from spatial_mllm_ros.runtime.devices import pick_backend
 from spatial_mllm_ros.runtime.encoder import Encoder, Encoders
 from spatial_mllm_ros.runtime.engine_cache import CacheMiss
 from spatial_mllm_ros.runtime.graph_store import weights_sha256
-from spatial_mllm_ros.runtime.graphs import encoder_2d_graph, spatial_encoder_graph
+from spatial_mllm_ros.runtime.graphs import encoder_graph
 from spatial_mllm_ros.runtime.loaders import LOADERS, Loader
 from spatial_mllm_ros.runtime.parity import Parity, measure_parity, stored_inputs
 from spatial_mllm_ros.runtime.preparation import Preparation
@@ -160,16 +160,16 @@ def _prove(
     steps: _Steps,
 ) -> Opened:
     """Compare each encoder with torch on stored inputs; only if all are close enough they serve."""
-    plain = {"encoder_2d": encoder_2d_graph, "spatial_encoder": spatial_encoder_graph}
-    references = {stage: TorchEncoder(graph(model, spec)) for stage, graph in plain.items()}
+    references = {stage: TorchEncoder(encoder_graph(model, stage, spec)) for stage in get_args(Stage)}
     parities = []
     for stage, encoder in compiled.items():
         steps.begin(f"proving {stage}")
-        inputs = [(name, values.to(model.device, model.dtype)) for name, values in stored_inputs(stage, spec)]
+        inputs = [(name, values.to(model.device)) for name, values in stored_inputs(stage, spec)]
         parity = measure_parity(encoder, references[stage], inputs)
         parities.append(parity)
         if not parity.passed:
-            return Opened(problem=f"torch encodes, not {backend}: {_verdict(parity, loader.name)}", parities=parities)
+            problem = f"torch encodes, not {backend}: {_verdict(parity, loader.name)}"
+            return Opened(problem=problem, parities=tuple(parities))
     encoders = Encoders(
         backend=backend,
         video_shape=(spec.num_keyframes, 3, spec.height, spec.width),

@@ -131,8 +131,11 @@ def _load(wanted: Preparation, report: Report) -> SpatialMLLM:
 def _export(model: SpatialMLLM, key: GraphKey, spec: EngineSpec, store: GraphStore, report: Report) -> StoredGraph:
     from spatial_mllm_ros.runtime.onnx_export import export_encoder
 
+    def tell(step: str) -> None:
+        report(f"exporting {key.stage}: {step}")
+
     report(f"exporting {key.stage}")
-    return store.add(key, lambda folder: export_encoder(model, key.stage, spec, folder))
+    return store.add(key, lambda folder: export_encoder(model, key.stage, spec, folder, tell))
 
 
 def _build(
