@@ -17,7 +17,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["spatial_mllm_ros", "spatial_mllm_ros.*"]),
-    package_data={"spatial_mllm_ros": ["**/*.json", "**/*.npz", "**/*.yaml", "**/*.safetensors", "**/*.jinja"]},
+    package_data={
+        "spatial_mllm_ros": ["**/*.json", "**/*.npz", "**/*.yaml", "**/*.safetensors", "**/*.jinja", "**/*.jpg"]
+    },
     data_files=[("share/spatial_mllm_ros/engines", [str(path) for path in sorted(Path("engines").glob("*.yaml"))])],
     python_requires=">=3.10",
     install_requires=[

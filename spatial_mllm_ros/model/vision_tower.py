@@ -19,7 +19,7 @@ from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.model.attention import attend
 from spatial_mllm_ros.model.config import VisionConfig
 
-__all__ = ["VisionTower", "WindowPlan", "window_plan"]
+__all__ = ["TowerLayout", "VisionTower", "WindowPlan", "window_plan"]
 
 _ROPE_BASE = 10_000.0
 
@@ -52,6 +52,23 @@ def window_plan(rows: int, columns: int, window: int) -> WindowPlan:
     return WindowPlan(order, tuple((len(by_size[size]), size) for size in sizes))
 
 
+@dataclass(frozen=True, eq=False)
+class TowerLayout:
+    """What depends on the size of the frames alone: constants of an exported graph.
+
+    Attributes:
+        order, inverse: int64 [h/2 * w/2], into window order and back.
+        cosine, sine: float32 [hw,1,head_dim], the rotary tables in window order.
+        windows: (number of windows, patches per window) for each size, largest first.
+    """
+
+    order: Tensor
+    inverse: Tensor
+    cosine: Tensor
+    sine: Tensor
+    windows: tuple[tuple[int, int], ...]
+
+
 class VisionTower(nn.Module):
     """Encode patches into the language model's tokens.
 
@@ -66,12 +83,13 @@ class VisionTower(nn.Module):
         self.blocks = blocks
         self.merger = merger
 
-    def forward(self, pixel_values: Tensor, grid: tuple[int, int, int]) -> Tensor:
+    def forward(self, pixel_values: Tensor, grid: tuple[int, int, int], layout: TowerLayout | None = None) -> Tensor:
         """Encode one video.
 
         Args:
             pixel_values: [N,1176] in processor order: pairs, then squares of 2 x 2 patches, then patches in a square.
             grid: (t, h, w): frame pairs, patch rows and patch columns; N = t * h * w.
+            layout: what `layout(h, w, ...)` gave; None makes it.
 
         Returns:
             [N/4,D], squares in rows.
@@ -86,18 +104,28 @@ class VisionTower(nn.Module):
                 f"pixel_values {list(pixel_values.shape)} do not fit a grid of {pairs} x {rows} x {columns} patches of "
                 f"{self.config.patch_values} values (rows and columns in multiples of {merge})"
             )
-        plan = window_plan(rows // merge, columns // merge, self._window)
-        order = torch.tensor(plan.order, device=pixel_values.device)
+        layout = layout or self.layout(rows, columns, pixel_values.device)
+        tables = (layout.cosine, layout.sine)
         x = self.embed(pixel_values).unflatten(0, (pairs, -1, merge * merge))  # [t,hw/4,4,C]
-        x = x[:, order].flatten(1, 2)  # [t,hw,C]
-        tables = self._rope_tables(rows, columns, order)
-        windows = tuple((count, size * merge * merge) for count, size in plan.windows)
+        x = x.index_select(1, layout.order).flatten(1, 2)  # [t,hw,C]
         for index, block in enumerate(self.blocks):
-            is_full = index in self.config.fullatt_block_indexes
-            x = x + self._attention(block.attn, block.norm1(x), tables, ((1, rows * columns),) if is_full else windows)
+            windows = ((1, rows * columns),) if index in self.config.fullatt_block_indexes else layout.windows
+            x = x + self._attention(block.attn, block.norm1(x), tables, windows)
             x = x + block.mlp(block.norm2(x))
         out = self.merger(x.flatten(0, 1)).unflatten(0, (pairs, -1))  # [t,hw/4,D]
-        return out[:, torch.argsort(order)].flatten(0, 1)
+        return out.index_select(1, layout.inverse).flatten(0, 1)
+
+    def layout(self, rows: int, columns: int, device: torch.device) -> TowerLayout:
+        """Lay out frames of `rows` x `columns` patches."""
+        merge = self.config.spatial_merge_size
+        plan = window_plan(rows // merge, columns // merge, self._window)
+        order = torch.tensor(plan.order, device=device)
+        return TowerLayout(
+            order,
+            torch.argsort(order),
+            *self._rope_tables(rows, columns, order),
+            tuple((count, size * merge * merge) for count, size in plan.windows),
+        )
 
     def embed(self, pixel_values: Tensor) -> Tensor:
         """Embed patches [N,1176] to [N,C]; the 3D convolution as the matrix product that it is."""

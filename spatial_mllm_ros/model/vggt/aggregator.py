@@ -71,15 +71,23 @@ class Aggregator(nn.Module):
     def encode_frames(self, video: Tensor) -> Tensor:
         """Give DINOv2's tokens [T,P,C] of frames [T,3,H,W]; those of a frame depend on that frame alone."""
         self._check_video(video)
-        mean, std = (video.new_tensor(values)[:, None, None] for values in (_MEAN, _STD))
+        mean, std = self.colour_scale(video)
         return self.patch_embed((video - mean) / std)
 
     def embed(self, video: Tensor, frame_tokens: Tensor | None = None) -> Tensor:
         """Give the tokens [T,5+P,C] of frames [T,3,H,W] before the first alternating block."""
         patches = self.encode_frames(video) if frame_tokens is None else self._checked(frame_tokens, video)
+        return torch.cat([self.special_tokens(len(patches)), patches], dim=1)
+
+    def special_tokens(self, num_frames: int) -> Tensor:
+        """Give the camera and register tokens of every frame, [T,5,C]: the first frame has its own."""
         special = torch.cat([self.camera_token, self.register_token], dim=2)[0]  # [2,5,C]: first frame, other frames
-        kind = torch.ones_like(patches[:, 0, 0], dtype=torch.int64).cumsum(0).clamp(max=2) - 1  # 0, 1, 1, ...
-        return torch.cat([special[kind], patches], dim=1)
+        return torch.cat([special[:1], special[1:].expand(num_frames - 1, -1, -1)])
+
+    def colour_scale(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the mean and deviation [3,1,1] by which colours are normalised, in the dtype of `video`."""
+        mean, std = (video.new_tensor(values)[:, None, None] for values in (_MEAN, _STD))
+        return mean, std
 
     def rope_tables(self, video: Tensor) -> tuple[Tensor, Tensor]:
         """Make the rotary tables [5+P,head_dim] for frames of the size and dtype of `video`."""

@@ -40,9 +40,10 @@ class DinoEncoder(nn.Module):
         )
         self.norm = nn.LayerNorm(channels, eps=1e-6)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, positions: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Encode; `positions` is what `position_embedding` gives for this size, None computes it."""
         patches = self.patch_embed.proj(images).flatten(2).transpose(1, 2)  # [T,P,C]
-        class_position, patch_positions = self.position_embedding(images.shape[-2], images.shape[-1])
+        class_position, patch_positions = positions or self.position_embedding(*images.shape[-2:])
         leading = torch.cat([self.cls_token + class_position, self.register_tokens], dim=1)  # [1,1+registers,C]
         x = torch.cat([leading.expand(len(patches), -1, -1), patches + patch_positions], dim=1)
         for block in self.blocks:
