@@ -18,9 +18,10 @@ RANK = {
     "runtime": 3,
     "reasoning": 4,
     "training": 5,
-    "bench": 6,
-    "ros": 7,
-    "cli": 7,
+    "evaluation": 6,
+    "bench": 7,
+    "ros": 8,
+    "cli": 8,
 }
 MAY_KNOW = {("runtime", "model")}  # side by side: the runtime exports the model's modules, not the other way round
 FOR_ALL = {"errors.py", "parameters.py", "__init__.py"}  # these know no folder, and every folder may know them
@@ -34,15 +35,16 @@ LIBRARIES = {
     "geometry": {"cv2", "numpy"},
     "sampling": {"cv2", "numpy"},
     "model": {"huggingface_hub", "jinja2", "numpy", "safetensors", "tokenizers", "torch", "transformers"},
-    "runtime": {"numpy", "onnx", "onnxruntime", "onnxscript", "pydantic", "tensorrt", "torch", "yaml"},
+    "runtime": {"numpy", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "pydantic", "tensorrt", "torch", "yaml"},
     "reasoning": {"numpy", "torch"},
     "training": {"cv2", "mujoco", "numpy", "rich", "rosbags", "safetensors", "tokenizers", "torch"},
+    "evaluation": {"numpy", "torch"},
     "bench": {"cv2", "numpy", "rich", "torch", "transformers"},
     "ros": {"cv2", "numpy", "rclpy", "rich", "tf2_ros", *_MESSAGES},
     "cli": {"cv2", "huggingface_hub", "numpy", "rich", "torch", "transformers"},
 }
 # Libraries that may be missing: never imported just because a module of ours is.
-OPTIONAL = {"cv_bridge", "mujoco", "onnx", "onnxruntime", "onnxscript", "rosbags", "tensorrt", "tensorrt_rtx", "tf2_ros"}
+OPTIONAL = {"cv_bridge", "mujoco", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "rosbags", "tensorrt", "tensorrt_rtx", "tf2_ros"}
 
 
 def imports(node, package, is_late=False):

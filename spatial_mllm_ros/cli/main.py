@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "verify": "check the model on this machine against golden data",
     "bench": "measure speed and memory, side by side in one run",
     "generate": "render a generated room as a bag or as arrays",
+    "eval": "score how well a small model answers, and sees, in generated rooms",
     "train-small": "train the small model, stage by stage, on a CPU",
     "doctor": "say what was found on this machine, and how to get what is missing",
 }

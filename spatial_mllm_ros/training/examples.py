@@ -41,7 +41,11 @@ _FOV_X_DEG = 75.0
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleConfig:
-    """How many frames of which kind."""
+    """How many frames of which kind.
+
+    Attributes:
+        run: "moving": frames that follow each other while the robot moves; "recent": the last ones of the tour.
+    """
 
     split: str = "train"
     frames: int = 64
@@ -49,6 +53,7 @@ class ExampleConfig:
     keyframes: int = 8
     per_kind: int = 3
     dwell_share: float = -1.0
+    run: str = "moving"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -149,6 +154,8 @@ class ExampleMaker:
         order = space_aware_sampling(points, np.ones(points.shape[:3], np.float32), count).order
         others = [frame for frame in uniform if frame not in order]
         space_aware = np.array([*order, *others], np.int64)[:count]
+        if self.config.run == "recent":
+            return uniform, space_aware, np.arange(total - count, total)
         step = int(rng.integers(1, 3))
         moving = [i for i in range(total - step * (count - 1)) if not tour.dwell[0] < i < tour.dwell[1] - count]
         start = int(rng.choice(moving)) if moving else 0

@@ -1,11 +1,8 @@
-"""A small model at its beginning, and examples made up of noise, which need no renderer."""
+"""The small model at its beginning."""
 
-import numpy as np
 import pytest
 import torch
 
-from spatial_mllm_ros.training.examples import CATEGORIES, Example
-from spatial_mllm_ros.training.scenes import Question
 from spatial_mllm_ros.training.small_model import begin_small_model
 
 
@@ -16,43 +13,3 @@ def begun(tmp_path_factory):
     with torch.random.fork_rng():
         model = begin_small_model(folder, seed=1)
     return model, folder
-
-
-@pytest.fixture
-def made_up():
-    """Give an example by its seed: noise for images, true shapes and a few questions."""
-    import cv2
-
-    def make(seed=0, frames=20):
-        rng = np.random.default_rng(seed)
-        poses = np.tile(np.eye(4, dtype=np.float32), (frames, 1, 1))
-        poses[:, :3, :3] = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # looking along x, z up
-        poses[:, 0, 3] = np.linspace(0, 1, frames)
-        furniture = np.full((frames, 21, 28), -1, np.int8)
-        furniture[:, 5:15, 3:12], furniture[frames // 2 :, 8:16, 16:24] = 0, 1
-        images = rng.integers(0, 255, (frames, 84, 112, 3), np.uint8)
-        return Example(
-            seed=seed,
-            jpegs=[cv2.imencode(".jpg", image)[1].tobytes() for image in images],
-            frames=np.arange(frames),
-            uniform=np.arange(0, 16, 2),
-            space_aware=np.array([5, 1, 9, 12, 3, 15, 7, 0]),
-            run=np.arange(8, 16),
-            depth_m=np.full((frames, 21, 28), 2.5, np.float16),
-            furniture=furniture,
-            world_from_camera=poses,
-            categories=np.array([CATEGORIES.index("sofa"), CATEGORIES.index("chair")], np.int8),
-            centres=np.array([[2.5, 0.5, 0.4], [2.5, -0.6, 0.3]], np.float32),
-            area_m2=20.0,
-            questions=[
-                Question(kind="object_counting", text="How many chair(s) are in this room?", answer="1",
-                         categories=("chair",)),
-                Question(kind="room_size_estimation", text="What is the size of this room (in square meters)?",
-                         answer="20.0"),
-                Question(kind="object_rel_direction_easy", text="If I am standing by the sofa and facing the chair, "
-                         "is the lamp to the left or the right of the chair?", answer="B", options=("left", "right"),
-                         categories=("sofa", "chair", "lamp")),
-            ],
-        )  # fmt: skip
-
-    return make

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from support.made_up import made_up
 
 from spatial_mllm_ros.training.answers import Asked, answer_loss, ask_packed, fuse, lessons, pack, see
 from spatial_mllm_ros.training.scenes import score
@@ -10,7 +11,7 @@ from spatial_mllm_ros.training.targets import video_of
 from spatial_mllm_ros.training.words import NUMBERS, answer_words, answer_worth
 
 
-def test_packed_questions_are_answered_as_each_alone(begun, made_up):
+def test_packed_questions_are_answered_as_each_alone(begun):
     model, _ = begun
     examples = [made_up(0), made_up(1)]
     asked = [[Asked(q, q.prompt) for q in one.questions] for one in examples]
@@ -27,7 +28,7 @@ def test_packed_questions_are_answered_as_each_alone(begun, made_up):
         torch.testing.assert_close(logits[index], alone.logits.flatten(), atol=1e-4, rtol=1e-4)
 
 
-def test_fused_embeddings_equal_those_of_inference(begun, made_up):
+def test_fused_embeddings_equal_those_of_inference(begun):
     model, _ = begun
     example = made_up(2)
     inputs = model.visual_inputs(example.images(example.uniform))
@@ -45,13 +46,13 @@ def test_every_answer_is_one_token(begun):
         assert model.tokenizer.decode(model.tokenizer.encode(words[-1])) == words[-1]
 
 
-def test_the_worth_of_an_answer_is_its_score(made_up):
+def test_the_worth_of_an_answer_is_its_score():
     for question in made_up(0).questions:
         words = answer_words(question.kind)
         assert answer_worth(question) == pytest.approx([score(question, word) for word in words])
 
 
-def test_lessons_say_where_things_are_in_the_first_view(made_up):
+def test_lessons_say_where_things_are_in_the_first_view():
     found = {(q.kind, q.categories[0]): q.answer for q in lessons(made_up(0), np.arange(8))}
     assert found["lesson_ahead", "sofa"] == "+2.5"
     assert found["lesson_left", "sofa"] == "+0.5"
@@ -60,7 +61,7 @@ def test_lessons_say_where_things_are_in_the_first_view(made_up):
     assert ("lesson_near", "chair") not in found
 
 
-def test_the_likeliest_number_under_the_loss_is_the_one_with_the_best_expected_score(begun, made_up):
+def test_the_likeliest_number_under_the_loss_is_the_one_with_the_best_expected_score(begun):
     """Two truths, equally likely: the minimum of the loss puts most weight where the mean score is highest."""
     model, _ = begun
     question = made_up(0).questions[1]

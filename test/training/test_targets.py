@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from support.made_up import made_up
 
 from spatial_mllm_ros.model.vggt.camera_head import rotation_from_quaternion
 from spatial_mllm_ros.training.encoders import pose_errors
@@ -9,7 +10,7 @@ from spatial_mllm_ros.training.examples import CATEGORIES
 from spatial_mllm_ros.training.targets import batch_of, draw_set
 
 
-def test_points_and_poses_are_those_of_the_first_camera(made_up):
+def test_points_and_poses_are_those_of_the_first_camera():
     example = made_up(0)
     chosen = np.array([0, 19])
     batch = batch_of([example], [chosen])
@@ -21,13 +22,13 @@ def test_points_and_poses_are_those_of_the_first_camera(made_up):
     assert batch.points[0, 0, 0, 0, 0] < 0 and batch.points[0, 0, 0, 0, 1] < 0  # the first patch is left and up
 
 
-def test_shares_name_what_shows_where(made_up):
+def test_shares_name_what_shows_where():
     shares = batch_of([made_up(0)], [np.arange(2)]).shares[0, 0]  # [P/4,categories]
     sofa, chair = CATEGORIES.index("sofa"), CATEGORIES.index("chair")
     assert shares[0, sofa] == 1 and shares[:, chair].sum() == 0 and shares[3, sofa] == 0
 
 
-def test_a_camera_that_is_predicted_right_has_no_error(made_up):
+def test_a_camera_that_is_predicted_right_has_no_error():
     poses = batch_of([made_up(0)], [np.array([0, 10, 19])]).poses
     cameras = torch.cat([poses, torch.ones(*poses.shape[:-1], 2)], dim=-1)
     errors = pose_errors(cameras, poses)
@@ -35,7 +36,7 @@ def test_a_camera_that_is_predicted_right_has_no_error(made_up):
     assert errors["still_translation_m"].max() > 0.9
 
 
-def test_sets_have_the_size_asked_for_and_keep_the_order_of_time(made_up):
+def test_sets_have_the_size_asked_for_and_keep_the_order_of_time():
     rng = np.random.default_rng(0)
     for count in (2, 4, 8, 16):
         for _ in range(20):

@@ -1,0 +1,232 @@
+"""Score a model on generated rooms: furniture of looks that it has never seen, questions debiased, answers known.
+
+Every arm answers the same questions about the same tours, so arms are compared in pairs. Intervals come from drawing
+whole rooms anew, since questions about one room are not independent.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spatial_mllm_ros.errors import InputError
+from spatial_mllm_ros.model import SpatialMLLM
+from spatial_mllm_ros.training.answers import Asked, ask_packed, fuse, pack, see
+from spatial_mllm_ros.training.examples import Example, ExampleConfig, ExampleMaker, read_shard, write_shard
+from spatial_mllm_ros.training.scenes import Question, equalised
+from spatial_mllm_ros.training.targets import video_of
+
+__all__ = ["ARMS", "Arm", "Interval", "Scores", "draw_heldout", "evaluate"]
+
+KEYFRAMES = 16  # the largest set that examples are drawn for
+_DRAWS = 2000
+_BATCH = 8
+_SHARD = 50
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to answer.
+
+    Attributes:
+        shown: "video", "wrong video" (another room's), "2D only", "3D only" or "nothing".
+        keyframes: "space-aware", "uniform" or "recent".
+        count: how many keyframes.
+    """
+
+    shown: str
+    keyframes: str
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.shown}, {self.count} {self.keyframes}"
+
+
+ARMS = (
+    *(Arm(shown, "space-aware", 8) for shown in ("video", "wrong video", "2D only", "3D only", "nothing")),
+    *(Arm("video", keyframes, 8) for keyframes in ("uniform", "recent")),
+    *(Arm("video", keyframes, count) for count in (4, 16) for keyframes in ("space-aware", "uniform", "recent")),
+)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean score or difference in per cent, with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scores:
+    """Scores of every question in every arm.
+
+    Attributes:
+        kinds, rooms: of each question, [n].
+        by_arm: float64 [n], 0 to 1.
+        floors: what the best answer that never looks, one for each kind, scores on these questions, per cent.
+    """
+
+    kinds: NDArray[np.str_]
+    rooms: NDArray[np.int64]
+    by_arm: Mapping[Arm, NDArray[np.float64]]
+    floors: Mapping[str, float]
+
+    def mean(self, arm: Arm, kind: str | None = None) -> Interval:
+        """Give the mean of one kind, or of the means of all kinds."""
+        return self._interval(self.by_arm[arm], kind)
+
+    def difference(self, arm: Arm, other: Arm, kind: str | None = None) -> Interval:
+        """Give how much better `arm` is than `other`, in pairs."""
+        return self._interval(self.by_arm[arm] - self.by_arm[other], kind)
+
+    def _interval(self, values: NDArray[np.float64], kind: str | None) -> Interval:
+        kinds = sorted(set(self.kinds)) if kind is None else [kind]
+        rooms, index = np.unique(self.rooms, return_inverse=True)
+        sums, counts = np.zeros((len(kinds), len(rooms))), np.zeros((len(kinds), len(rooms)))
+        for row, one in enumerate(kinds):
+            is_kind = self.kinds == one
+            np.add.at(sums[row], index[is_kind], values[is_kind])
+            np.add.at(counts[row], index[is_kind], 1)
+        rng = np.random.default_rng(0)
+        weights = rng.multinomial(len(rooms), np.full(len(rooms), 1 / len(rooms)), size=_DRAWS)  # [draws,rooms]
+        drawn = (weights @ sums.T) / np.maximum(weights @ counts.T, 1)
+        low, high = np.percentile(drawn.mean(1), (2.5, 97.5))
+        mean = float((sums.sum(1) / counts.sum(1)).mean())
+        return Interval(*(round(100 * float(value), 1) for value in (mean, low, high)))
+
+
+def draw_heldout(folder: Path, count: int, on_example: Callable[[], object]) -> list[Example]:
+    """Draw tours through held-out rooms, or read those that were drawn before.
+
+    Args:
+        folder: where they are kept.
+        count: how many.
+        on_example: called after each.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config = ExampleConfig(split="heldout", keyframes=KEYFRAMES, run="recent", per_kind=2)
+    examples: list[Example] = []
+    maker: ExampleMaker | None = None
+    try:
+        for first in range(0, count, _SHARD):
+            path = folder / f"heldout_{first:06d}.npz"
+            if not path.exists():
+                maker = maker or ExampleMaker(config)
+                drawn = []
+                for seed in range(first, first + _SHARD):
+                    drawn.append(maker.make(seed))
+                    on_example()
+                write_shard(path, drawn)
+            examples += list(read_shard(path))
+    finally:
+        if maker is not None:
+            maker.close()
+    return examples[:count]
+
+
+def evaluate(
+    model: SpatialMLLM,
+    examples: Sequence[Example],
+    arms: Sequence[Arm] = ARMS,
+    kinds: Sequence[str] | None = None,
+    on_batch: Callable[[int], object] = lambda count: None,
+) -> Scores:
+    """Let a model answer the debiased questions about examples in every arm.
+
+    Args:
+        model: with a vocabulary in which every answer is one token, as the small model's.
+        examples: with keyframe sets of `KEYFRAMES` frames.
+        arms: ways to answer.
+        kinds: of questions; all if None.
+        on_batch: called with the number of examples done.
+
+    Raises:
+        InputError: if there are too few examples, or their keyframe sets are too small.
+    """
+    if len(examples) < 2 or min(len(one.uniform) for one in examples) < KEYFRAMES:
+        raise InputError(f"evaluation needs two examples or more, with {KEYFRAMES} keyframes each")
+    asked = _debiased(examples, kinds)
+    scores: dict[Arm, list[float]] = defaultdict(list)
+    network_was_training = model.network.training
+    model.network.eval()
+    try:
+        with torch.no_grad():
+            for start in range(0, len(examples), _BATCH):
+                group = list(range(start, min(start + _BATCH, len(examples))))
+                if len(group) == 1:
+                    group = [start - 1, start]  # a single room would have no other room's video
+                    _score_batch(model, [examples[i] for i in group], [[], asked[start]], arms, scores)
+                else:
+                    _score_batch(model, [examples[i] for i in group], [asked[i] for i in group], arms, scores)
+                on_batch(min(start + _BATCH, len(examples)))
+    finally:
+        model.network.train(network_was_training)
+    questions = [one.question for group in asked for one in group]
+    return Scores(
+        kinds=np.array([question.kind for question in questions]),
+        rooms=np.repeat(np.arange(len(asked)), [len(group) for group in asked]),
+        by_arm={arm: np.array(values) for arm, values in scores.items()},
+        floors=_floors(questions),
+    )
+
+
+def _debiased(examples: Sequence[Example], kinds: Sequence[str] | None) -> list[list[Asked]]:
+    wanted = [q for one in examples for q in one.questions if kinds is None or q.kind in kinds]
+    kept = {id(question) for question in equalised(wanted)}
+    return [[Asked(q, q.prompt) for q in one.questions if id(q) in kept] for one in examples]
+
+
+def _score_batch(
+    model: SpatialMLLM,
+    examples: Sequence[Example],
+    asked: Sequence[Sequence[Asked]],
+    arms: Sequence[Arm],
+    scores: dict[Arm, list[float]],
+) -> None:
+    if not any(asked):
+        return
+    for keyframes, count in dict.fromkeys((arm.keyframes, arm.count) for arm in arms):
+        seen = see(model, video_of(examples, [_keyframes(one, keyframes, count) for one in examples]))
+        fused = fuse(model, seen)
+        packed = pack(model, asked, seen.grid)
+        shown = {
+            "video": fused,
+            "wrong video": fused.roll(1, 0),
+            "2D only": seen.visual,
+            "3D only": fused - seen.visual,
+            "nothing": torch.zeros_like(fused),
+        }
+        for arm in arms:
+            if (arm.keyframes, arm.count) == (keyframes, count):
+                scores[arm] += _worth_of_answers(packed.worth, ask_packed(model, packed, shown[arm.shown])[0])
+
+
+def _worth_of_answers(worth: Tensor, logits: Tensor) -> list[float]:
+    return worth.gather(1, logits.argmax(-1, keepdim=True))[:, 0].tolist()
+
+
+def _keyframes(example: Example, keyframes: str, count: int) -> NDArray[np.int64]:
+    if keyframes == "space-aware":
+        return np.sort(example.space_aware[:count])
+    if keyframes == "recent":
+        return example.run[-count:]
+    step = KEYFRAMES // count
+    return example.uniform[step // 2 :: step][:count]
+
+
+def _floors(questions: Sequence[Question]) -> dict[str, float]:
+    from spatial_mllm_ros.training.words import answer_worth
+
+    by_kind: dict[str, list[NDArray[np.float32]]] = defaultdict(list)
+    for question in questions:
+        by_kind[question.kind].append(answer_worth(question))
+    return {kind: round(100 * float(np.mean(worths, axis=0).max()), 1) for kind, worths in sorted(by_kind.items())}

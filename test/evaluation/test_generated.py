@@ -1,0 +1,65 @@
+"""Scores are paired, their intervals come from rooms, and what is shown is what the arm says."""
+
+import numpy as np
+import pytest
+import torch
+from support.made_up import made_up
+
+from spatial_mllm_ros.errors import InputError
+from spatial_mllm_ros.evaluation import Arm, Scores, evaluate, score_geometry
+from spatial_mllm_ros.evaluation.generated import _keyframes
+from spatial_mllm_ros.training.small_model import begin_small_model
+
+VIDEO, NOTHING = Arm("video", "space-aware", 4), Arm("nothing", "space-aware", 4)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    with torch.random.fork_rng():
+        return begin_small_model(tmp_path_factory.mktemp("begun"), seed=2)
+
+
+def test_every_question_is_scored_in_every_arm(model):
+    examples = [made_up(seed, frames=32, keyframes=16) for seed in range(9)]  # a batch, and one more
+    scores = evaluate(model, examples, (VIDEO, NOTHING, Arm("wrong video", "uniform", 8)))
+    assert {len(values) for values in scores.by_arm.values()} == {len(scores.kinds)} == {len(scores.rooms)}
+    assert set(scores.rooms) == set(range(9)) and len(scores.by_arm) == 3
+    assert len(set(scores.by_arm[NOTHING][scores.kinds == "room_size_estimation"])) == 1  # it sees no difference
+    assert scores.floors["room_size_estimation"] == 100.0  # all made-up rooms are of one size
+
+
+def test_too_few_examples_or_keyframes_are_refused(model):
+    with pytest.raises(InputError, match="two examples"):
+        evaluate(model, [made_up(0, frames=32, keyframes=16)])
+    with pytest.raises(InputError, match="16 keyframes"):
+        evaluate(model, [made_up(0), made_up(1)])
+
+
+def test_keyframe_sets_are_those_of_their_names():
+    example = made_up(0, frames=32, keyframes=16)
+    assert _keyframes(example, "recent", 4).tolist() == [28, 29, 30, 31]
+    assert _keyframes(example, "uniform", 4).tolist() == [4, 12, 20, 28]
+    assert _keyframes(example, "space-aware", 4).tolist() == sorted(example.space_aware[:4].tolist())
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(40):
+        right = rng.random(60) < 0.6
+        scores = Scores(
+            kinds=np.array(["a"] * 60),
+            rooms=np.arange(60) // 2,
+            by_arm={VIDEO: right.astype(float), NOTHING: np.zeros(60)},
+            floors={"a": 0.0},
+        )
+        interval = scores.difference(VIDEO, NOTHING, "a")
+        assert interval.low <= interval.mean <= interval.high
+        hits += interval.low <= 60 <= interval.high
+    assert hits >= 32
+
+
+def test_geometry_is_scored_beside_a_camera_that_stands_still(model):
+    scores = {score.what: score for score in score_geometry(model, [made_up(0, 32, 16), made_up(1, 32, 16)])}
+    assert scores["translation, uniform"].trivial > 0.3
+    assert scores["log depth, uniform"].trivial == 0.0  # the made-up wall is at one distance
+    assert "rotation, uniform" not in scores  # nor does the made-up camera turn
