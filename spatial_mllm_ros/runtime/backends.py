@@ -147,7 +147,7 @@ def _open(
         steps.begin("loading engines")
         loaded = loader.load(wanted)
     if isinstance(loaded, CacheMiss):
-        raise EngineError(f"{loaded.reason}; `spatial-mllm build` does")
+        raise EngineError(f"{loaded.reason}; `spatial-mllm build` makes it")
     return _prove(model, spec, backend, loader, loaded, steps)
 
 

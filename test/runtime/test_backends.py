@@ -6,6 +6,7 @@ import pytest
 import torch
 from support.computing_tensorrt import ComputingTensorRT
 from support.recorded_tensorrt import skip_record_stream
+from support.small_engines import SPEC as ONNXRUNTIME_SPEC
 
 from spatial_mllm_ros.errors import EngineError
 from spatial_mllm_ros.model import load_spatial_mllm
@@ -14,24 +15,13 @@ from spatial_mllm_ros.runtime.backends import Stopped, open_encoders
 from spatial_mllm_ros.runtime.engine_cache import EngineCache
 from spatial_mllm_ros.runtime.engine_key import engine_key
 from spatial_mllm_ros.runtime.graphs import encoder_graph, example_inputs
-from spatial_mllm_ros.runtime.spec import EngineSpec
 from spatial_mllm_ros.runtime.tensorrt_api import TensorRT
 from spatial_mllm_ros.runtime.tensorrt_session import TensorRTSession
 from spatial_mllm_ros.runtime.torch_encoder import TorchEncoder
 
 TENSORRT = TensorRT("tensorrt", None, "10.3.0.30")  # the double's
 STAGES = ("encoder_2d", "spatial_encoder")
-SPEC = EngineSpec(
-    description="small",
-    runtime="tensorrt",
-    target="sm_87",
-    height=84,
-    width=112,
-    num_keyframes=4,
-    dtype="float32",
-    opset=20,
-    device_memory_budget_mib=64,
-)
+SPEC = ONNXRUNTIME_SPEC.model_copy(update={"runtime": "tensorrt", "target": "sm_87", "device_memory_budget_mib": 64})
 
 
 class Exported:
@@ -183,13 +173,9 @@ _real_require_gpu = loaders.require_gpu
 
 def test_a_missing_onnxruntime_is_said_with_the_way_to_get_it(world, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
-    problem = world.open("onnxruntime", spec=_for_onnxruntime()).problem
+    problem = world.open("onnxruntime", spec=ONNXRUNTIME_SPEC).problem
     assert problem.startswith("torch encodes, not onnxruntime: ") and problem.endswith("pip install onnxruntime")
     assert world.built == []
-
-
-def _for_onnxruntime():
-    return SPEC.model_copy(update={"runtime": "onnxruntime", "target": "cpu"})
 
 
 def test_a_gpu_that_is_not_there_is_said_before_anything_is_built(world, monkeypatch):
@@ -198,7 +184,7 @@ def test_a_gpu_that_is_not_there_is_said_before_anything_is_built(world, monkeyp
     assert world.built == []
 
 
-@pytest.mark.parametrize(("backend", "spec"), [("onnxruntime", SPEC), ("tensorrt", _for_onnxruntime())])
+@pytest.mark.parametrize(("backend", "spec"), [("onnxruntime", SPEC), ("tensorrt", ONNXRUNTIME_SPEC)])
 def test_a_spec_for_another_runtime_is_refused(world, backend, spec):
     assert f"is for {spec.runtime}" in world.open(backend, spec=spec).problem and world.built == []
 

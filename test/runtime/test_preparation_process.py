@@ -4,24 +4,14 @@ import sys
 import threading
 
 import pytest
+from support.small_engines import SPEC
 
 from spatial_mllm_ros.errors import EngineError
 from spatial_mllm_ros.runtime.preparation import Preparation
 from spatial_mllm_ros.runtime.preparation_process import PreparationProcess
-from spatial_mllm_ros.runtime.spec import EngineSpec
 
 LONG_S = 60.0
-SPEC = EngineSpec(
-    description="small",
-    runtime="onnxruntime",
-    target="cpu",
-    height=56,
-    width=84,
-    num_keyframes=4,
-    dtype="float32",
-    opset=20,
-    device_memory_budget_mib=64,
-)
+
 
 
 @pytest.fixture
