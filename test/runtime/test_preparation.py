@@ -1,6 +1,7 @@
 """What is missing is exported and built, with the real exporter and TensorRT-RTX's real builder; what is there is kept."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -13,7 +14,7 @@ from spatial_mllm_ros.runtime.engine_cache import CachedEngine, EngineCache
 from spatial_mllm_ros.runtime.engine_key import engine_key
 from spatial_mllm_ros.runtime.graph_store import weights_sha256
 from spatial_mllm_ros.runtime.onnx_export import ExportedGraph
-from spatial_mllm_ros.runtime.preparation import Preparation, prepare
+from spatial_mllm_ros.runtime.preparation import Preparation, _disk_trouble, prepare
 from spatial_mllm_ros.runtime.spec import EngineSpec
 from spatial_mllm_ros.runtime.tensorrt_api import TensorRT, find_tensorrt
 
@@ -155,3 +156,10 @@ def test_weights_that_are_not_those_that_serve_are_refused(tools, tmp_path):
     with pytest.raises(EngineError, match="other weights than those that serve"):
         prepare(wanted, print)
     assert tools.done == []
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(28, "no space is left for engines in .*engines; free some, or set"), (13, "cannot be kept in")]
+)
+def test_a_disk_in_trouble_is_one_sentence_that_names_the_folder(wanted, number, words):
+    assert re.search(words, _disk_trouble(OSError(number, "as the kernel says"), wanted.folder))
