@@ -37,7 +37,7 @@ setup(
         "transformers>=4.49,!=5.4.*,!=5.5.0,!=5.5.1,!=5.5.2,!=5.5.3",
     ],
     extras_require={
-        "onnx": ["onnx", "onnxruntime", "onnxscript"],
+        "onnx": ["onnx", "onnx_ir", "onnxruntime", "onnxscript"],
         "rtx": ["tensorrt-rtx-cu13-libs", "tensorrt-rtx-cu13-bindings"],
         "scenes": ["mujoco>=3.2"],
         "test": ["hypothesis", "pytest>=7", "ruff"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,17 @@ from spatial_mllm_ros.model.tokenizer import load_tokenizer
 from spatial_mllm_ros.model.vggt import GEOMETRY_HEADS, HEADS, VggtConfig
 from spatial_mllm_ros.model.vggt.config import infer_sizes, sizes_from
 
-__all__ = ["load_spatial_mllm", "read_config"]
+__all__ = ["PARTS", "load_spatial_mllm", "read_config"]
 
 _EMBEDDING = "model.embed_tokens.weight"
 _VGGT = "spatial_encoder.vggt_model."
 _SPATIAL_NAMES = {"img_size": "image_size", "patch_size": "patch_size", "embed_dim": "embed_dim"}
+_PREFIXES = {
+    "encoder_2d": ("visual.",),
+    "spatial_encoder": (_VGGT, "connector."),
+    "language_model": ("model.", "lm_head."),
+}
+PARTS = tuple(_PREFIXES)
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -35,6 +41,7 @@ def load_spatial_mllm(
     dtype: str | torch.dtype = "float32",
     *,
     geometry: bool | None = False,
+    parts: Sequence[str] = PARTS,
     **sizes: Any,
 ) -> SpatialMLLM:
     """Load a checkpoint in the official v1.1 layout.
@@ -45,6 +52,7 @@ def load_spatial_mllm(
         device: where the weights go.
         dtype: "float32", "bfloat16" or "float16"; of all weights but the geometry heads, which are float32.
         geometry: load the camera, depth and point heads too, for `predict_geometry`; None: if the checkpoint has them.
+        parts: of `PARTS`, which to read; the others stay on torch's meta device, without memory and of no use.
         sizes: sizes of VGGT that neither config.json nor the tensors' shapes tell, see `VggtConfig`; by its fields'
             names, or nested by part (`dinov2={"num_heads": 2}`). Unless said, VGGT-1B's are assumed.
 
@@ -55,7 +63,7 @@ def load_spatial_mllm(
         InputError: if a size is unknown or contradicts another, the dtype is not one of the three, or torch cannot use
             the device.
     """
-    options = (_device(device), _dtype(dtype), geometry, sizes)
+    options = (_device(device), _dtype(dtype), geometry, parts, sizes)
     if str(checkpoint) == RANDOM_SMALL:
         with tempfile.TemporaryDirectory(prefix="spatial_mllm_") as folder:
             write_random_small(Path(folder))
@@ -107,7 +115,13 @@ def _without_gaps(known: dict[str, Any], path: str, geometry: bool) -> dict[str,
 
 
 def _load(
-    folder: Path, name: str, device: torch.device, dtype: torch.dtype, geometry: bool | None, sizes: dict[str, Any]
+    folder: Path,
+    name: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    geometry: bool | None,
+    parts: Sequence[str],
+    sizes: dict[str, Any],
 ) -> SpatialMLLM:
     stored = open_checkpoint(folder)
     stored_heads = [head for head in HEADS if any(t.startswith(f"{_VGGT}{head}.") for t in stored.tensors)]
@@ -121,7 +135,7 @@ def _load(
     for head in stored_heads:
         if not geometry or head not in GEOMETRY_HEADS:
             delattr(network.vggt, head)
-    _read_weights(stored, network, config, device, dtype)
+    _read_weights(stored, network, config, device, dtype, parts)
     return SpatialMLLM(network, config, name=name, tokenizer=load_tokenizer(folder))
 
 
@@ -154,11 +168,17 @@ def _check_tied(stored: Checkpoint) -> None:
 
 
 def _read_weights(
-    stored: Checkpoint, network: SpatialNetwork, config: ModelConfig, device: torch.device, dtype: torch.dtype
+    stored: Checkpoint,
+    network: SpatialNetwork,
+    config: ModelConfig,
+    device: torch.device,
+    dtype: torch.dtype,
+    parts: Sequence[str],
 ) -> None:
     heads = tuple(f"{_VGGT}{head}." for head in HEADS)
     staging = staging_buffer()
-    for name in network.state_dict():
+    prefixes = tuple(prefix for part in parts for prefix in _PREFIXES[part])
+    for name in filter(lambda name: name.startswith(prefixes), network.state_dict()):
         if name != TIED_NAME or not config.ties_embeddings:
             wanted = torch.float32 if name.startswith(heads) else dtype
             _set_parameter(network, name, read_tensor(stored.tensors[name], device, wanted, staging))

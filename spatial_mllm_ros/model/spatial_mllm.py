@@ -51,16 +51,17 @@ class SpatialMLLM:
         self.name = name
         self.tokenizer = tokenizer
         self.is_trained = config.is_trained
+        self._weight = next(weight for weight in network.parameters() if not weight.is_meta)  # stands for all
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.network.model.embed_tokens.weight.device
+        return self._weight.device
 
     @property
     def dtype(self) -> torch.dtype:
         """Dtype of the weights, the geometry heads apart, which are always float32."""
-        return self.network.model.embed_tokens.weight.dtype
+        return self._weight.dtype
 
     @property
     def has_geometry(self) -> bool:
