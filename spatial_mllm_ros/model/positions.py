@@ -87,6 +87,8 @@ def mrope_positions(
     if video_token_id in tokens[at:]:
         raise InputError(f"the prompt has more video tokens than its {len(grids)} grids account for")
     parts.append(_text_positions(len(tokens) - at, position))
+    if attention_mask is None:
+        return torch.cat(parts, dim=1)[:, None].to(input_ids.device)
     positions = torch.ones(3, *input_ids.shape, dtype=torch.int64)
     positions[:, seen.cpu()] = torch.cat(parts, dim=1)
     return positions.to(input_ids.device)
