@@ -1,4 +1,4 @@
-"""The most memory that answering one question takes, measured in a process of its own (Linux).
+"""The most memory that answering takes, three questions in a row, measured in a process of its own (Linux).
 
 The kernel's high-water mark of a process never falls by itself, and an allocator keeps what a run before has freed. So
 each way of answering gets a fresh process (this module, run by its name), and the mark is reset after loading.
@@ -30,7 +30,7 @@ class PeakMemory:
 def measure_peak_memory(
     way: str, checkpoint: str, *, num_keyframes: int, size: tuple[int, int], max_new_tokens: int, threads: int
 ) -> PeakMemory:
-    """Answer a question in a process of its own.
+    """Answer the questions of `ways.QUESTIONS`, one after the other, in a process of its own.
 
     Args:
         way: one of `ways.WAYS`.
@@ -70,7 +70,8 @@ def _main() -> None:
     with contextlib.suppress(OSError):  # some containers forbid it; the peak then includes that of loading
         Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
     with contextlib.closing(WAYS[args.way](model, images, args.max_new_tokens)) as way:
-        way.ask(QUESTIONS[0])
+        for question in QUESTIONS:
+            way.ask(question)
     print(json.dumps(asdict(PeakMemory(before_bytes=before, peak_bytes=_status_bytes("VmHWM")))))
 
 

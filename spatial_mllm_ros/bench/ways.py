@@ -148,6 +148,9 @@ class Cold(Warm):
 
     label = "ours, cold"
 
+    def _make_ready(self) -> None:
+        pass
+
     def _before(self) -> None:
         self._reasoner.serve(self._selection)
 
