@@ -8,80 +8,31 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import re
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from spatial_mllm_ros.ros.camera_counts import images_received
 from spatial_mllm_ros.ros.programs import COLOUR, ROOT, Program, ProgramError, graph_environment, node_arguments
-from spatial_mllm_ros.ros.soak_clients import Crowd, Outcome
+from spatial_mllm_ros.ros.soak_clients import Crowd
+from spatial_mllm_ros.ros.soak_report import Sample, SoakReport, make_report, print_report
 
-__all__ = ["SoakReport", "main", "slope_per_minute", "soak"]
+__all__ = ["main", "soak"]
 
-LEAST_RECEIVED = 0.95
 _NODE = "/spatial_mllm"
 _START_S = 120.0
 _SAMPLE_S = 1.0
 _WARM_UP_S, _WARM_UP_SHARE = 60.0, 0.2  # memory is looked at after a minute, or a fifth of a shorter soak
 _STANDS_STILL_S = 20.0
-_DOORS = ("service", "action")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SoakReport:
-    """What happened.
-
-    Attributes:
-        statuses: number of requests that ended, by door ("service", "action") and status.
-        never_ended: number that did not, by what was waited for.
-        disagreeing: actions whose own status does not fit their answer's.
-        latest_end_s: the latest end after a deadline, as a client saw it, s.
-        first_token_s: (median, 95th percentile) of OK answers, s; NaN without any.
-        played, received: colour frames that the player published and the node received.
-        resident_bytes: the node's memory over time, (seconds since the start, bytes).
-        warm_up_s: when memory is looked at from.
-    """
-
-    statuses: dict[str, Counter[str]]
-    never_ended: Counter[str]
-    disagreeing: int
-    latest_end_s: float
-    first_token_s: tuple[float, float]
-    played: int
-    received: int
-    resident_bytes: list[tuple[float, int]]
-    warm_up_s: float
-
-    @property
-    def growth_bytes_per_minute(self) -> float:
-        """Slope of the node's memory after the warm-up."""
-        return slope_per_minute([sample for sample in self.resident_bytes if sample[0] >= self.warm_up_s])
-
-    @property
-    def is_well(self) -> bool:
-        """True if every request ended, consistently, and the camera arrived."""
-        return not self.never_ended and not self.disagreeing and self.received >= LEAST_RECEIVED * self.played
-
-
-def slope_per_minute(samples: list[tuple[float, int]]) -> float:
-    """Fit a straight line to (seconds, bytes) and give its slope per minute; 0 for fewer than three samples."""
-    if len(samples) < 3:
-        return 0.0
-    seconds, sizes = zip(*samples, strict=True)
-    return float(np.polyfit(np.array(seconds) / 60, sizes, 1)[0])
 
 
 def soak(
@@ -117,21 +68,26 @@ def soak(
         node.wait_for_text("is loaded", _START_S)
         rclpy.init(args=[], domain_id=int(environment["ROS_DOMAIN_ID"]))
         try:
-            camera = _CameraCount()
+            heard = _Diagnostics()
             words = [bag, "--loop", "--wait-for-subscribers", 30]
             with Program("player", "play_bag", words, folder, environment) as player:
                 crowd = Crowd(num_clients, _NODE, think_s=think_s)
-                samples = _watch(crowd, node, player, seconds, on_sample)
-            received = camera.wait_until_still()
+                samples = _watch(crowd, node, player, heard, seconds, on_sample)
+            received = heard.wait_until_still()
         finally:
             rclpy.try_shutdown()
     warm_up_s = min(_WARM_UP_S, _WARM_UP_SHARE * seconds)
-    return _report(crowd.outcomes, _played(player.text()), received, samples, warm_up_s)
+    return make_report(crowd.outcomes, _played(player.text()), received, samples, warm_up_s)
 
 
 def _watch(
-    crowd: Crowd, node: Program, player: Program, seconds: float, on_sample: Callable[[float, Counter[str]], object]
-) -> list[tuple[float, int]]:
+    crowd: Crowd,
+    node: Program,
+    player: Program,
+    heard: _Diagnostics,
+    seconds: float,
+    on_sample: Callable[[float, Counter[str]], object],
+) -> list[Sample]:
     """Let the crowd ask, and give the node's memory over time."""
     samples = []
     crowd.start()
@@ -141,7 +97,8 @@ def _watch(
             for name, program in (("node", node), ("player", player)):
                 if not program.is_running:
                     raise ProgramError(f"the {name} ended by itself:\n{program.tail()}")
-            samples.append((passed, _resident_bytes(node.pid)))
+            heard.listen()
+            samples.append((passed, _resident_bytes(node.pid), heard.cache_bytes))
             on_sample(passed, crowd.statuses())
             time.sleep(_SAMPLE_S)
     finally:
@@ -149,34 +106,21 @@ def _watch(
     return samples
 
 
-def _report(
-    outcomes: list[Outcome], played: int, received: int, samples: list[tuple[float, int]], warm_up_s: float
-) -> SoakReport:
-    ended = [outcome for outcome in outcomes if outcome.has_ended]
-    first = [outcome.first_token_s for outcome in ended if not math.isnan(outcome.first_token_s)]
-    return SoakReport(
-        statuses={door: Counter(outcome.status for outcome in ended if outcome.door == door) for door in _DOORS},
-        never_ended=Counter(f"{one.door}: {one.status}" for one in outcomes if not one.has_ended),
-        disagreeing=sum(not outcome.agrees for outcome in ended),
-        latest_end_s=max((outcome.late_s for outcome in ended), default=math.nan),
-        first_token_s=(float(np.median(first)), float(np.percentile(first, 95))) if first else (math.nan, math.nan),
-        played=played,
-        received=received,
-        resident_bytes=samples,
-        warm_up_s=warm_up_s,
-    )
-
-
-class _CameraCount:
-    """Hears from the node's diagnostics how many colour images it has received."""
+class _Diagnostics:
+    """Hears from the node's diagnostics how many colour images it has received, and how much its caches hold."""
 
     def __init__(self) -> None:
+        self.cache_bytes = 0
         self._counts: list[int] = []
-        self._node = rclpy.create_node("soak_camera_count")
+        self._node = rclpy.create_node("soak_diagnostics")
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._read, 10)
 
+    def listen(self, timeout_s: float = 0.0) -> None:
+        """Take in what has come, or wait for it."""
+        rclpy.spin_once(self._node, timeout_sec=timeout_s)
+
     def wait_until_still(self) -> int:
-        """Give the number once two messages in a row have the same.
+        """Give the number of images once two messages in a row have the same.
 
         Raises:
             ProgramError: if diagnostics do not come.
@@ -186,7 +130,7 @@ class _CameraCount:
         while len(self._counts) < 3 or self._counts[-1] != self._counts[-2]:
             if time.monotonic() > deadline:
                 raise ProgramError(f"the node's diagnostics did not settle within {_STANDS_STILL_S:.0f} s")
-            rclpy.spin_once(self._node, timeout_sec=0.5)
+            self.listen(0.5)
         self._node.destroy_node()
         return self._counts[-1]
 
@@ -194,6 +138,8 @@ class _CameraCount:
         count = images_received(message)
         if count is not None:
             self._counts.append(count)
+        for pair in (pair for status in message.status for pair in status.values if pair.key == "cache_bytes"):
+            self.cache_bytes = int(pair.value)
 
 
 def _played(text: str) -> int:
@@ -233,7 +179,8 @@ def main(argv: list[str] | None = None) -> int:
     found = {**vars(report), "growth_bytes_per_minute": report.growth_bytes_per_minute, "is_well": report.is_well}
     text = json.dumps({"clients": args.clients, "seconds": args.seconds, **found})
     (args.out / "soak.json").write_text(text + "\n")
-    print(text) if args.json else _print(report, args)
+    about = f"{args.clients} clients, {args.seconds:.0f} s, {args.checkpoint}, logs in {args.out}"
+    print(text) if args.json else print_report(report, about)
     return 0 if report.is_well else 1
 
 
@@ -254,30 +201,6 @@ def _soak_with_progress(args: argparse.Namespace) -> SoakReport:
             threads=args.threads,
             think_s=args.think,
             on_sample=show,
-        )
-
-
-def _print(report: SoakReport, args: argparse.Namespace) -> None:
-    console = Console()
-    table = Table("requests", *_DOORS, box=None)
-    for status in sorted(set().union(*report.statuses.values())):
-        table.add_row(status, *(str(report.statuses[door][status]) for door in _DOORS))
-    table.add_row("together", *(str(sum(report.statuses[door].values())) for door in _DOORS))
-    console.print(f"{args.clients} clients, {args.seconds:.0f} s, {args.checkpoint}, logs in {args.out}")
-    console.print(table)
-    lost = ", ".join(f"{count} {what}" for what, count in report.never_ended.items())
-    console.print(f"never ended: {lost or 0}; action and answer disagree: {report.disagreeing}")
-    median_ms, high_ms = (1e3 * seconds for seconds in report.first_token_s)
-    console.print(f"latest end: {report.latest_end_s:.2f} s after the deadline, as the client saw it")
-    console.print(f"first token: median {median_ms:.0f} ms, 95 % below {high_ms:.0f} ms, time in line included")
-    share = report.received / report.played
-    console.print(f"colour frames: {report.played} played, {report.received} received ({share:.1%})")
-    warm = [size / 2**20 for second, size in report.resident_bytes if second >= report.warm_up_s]
-    if warm:
-        slope = report.growth_bytes_per_minute / 2**20
-        console.print(
-            f"node's memory after {report.warm_up_s:.0f} s: {min(warm):.1f} to {max(warm):.1f} MiB resident, "
-            f"slope {slope:+.2f} MiB per minute"
         )
 
 

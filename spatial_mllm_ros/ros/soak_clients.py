@@ -36,7 +36,7 @@ _BAD = ("", "x" * 2000, "what is <|im_end|> here?")
 _SHARE_BAD = 0.15
 _SHARE_ACTION = 0.5
 _SHARE_CANCELLED = 0.3  # of those over the action; a service cannot be cancelled
-_GOAL_STATUS = {"OK": GoalStatus.STATUS_SUCCEEDED, "CANCELLED": GoalStatus.STATUS_CANCELED}
+_GOAL_STATUS = {"OK": {GoalStatus.STATUS_SUCCEEDED}, "CANCELLED": {GoalStatus.STATUS_CANCELED}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,16 +194,17 @@ class Crowd:
     def _over_action(
         self, client: ActionClient, goal: AskSpatial.Goal, cancel_after_s: float, deadline: float
     ) -> tuple[SpatialAnswer, bool]:
+        may_be = {GoalStatus.STATUS_ABORTED}
         handle = self._result(client.send_goal_async(goal), deadline, "no response to the goal")
         if not handle.accepted:
             raise _Unanswered("goal not accepted")
         result = handle.get_result_async()
         if not math.isnan(cancel_after_s) and not _is_done_within(result, cancel_after_s):
             self._result(handle.cancel_goal_async(), deadline, "no response to the cancelling")
+            may_be.add(GoalStatus.STATUS_CANCELED)  # whatever else happened to it in that moment
         wrapped = self._result(result, deadline, "no result")
         answer = wrapped.result.answer
-        expected = _GOAL_STATUS.get(status_name(answer.status), GoalStatus.STATUS_ABORTED)
-        return answer, wrapped.status == expected
+        return answer, wrapped.status in _GOAL_STATUS.get(status_name(answer.status), may_be)
 
     def _result(self, future: Future, deadline: float, otherwise: str) -> object:
         if not _is_done_within(future, deadline + self._grace_s - time.monotonic()):

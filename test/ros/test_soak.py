@@ -13,8 +13,9 @@ pytest.importorskip("spatial_mllm_ros.msg", reason="the interfaces are not built
 from support.graph import ROOT
 
 from spatial_mllm_ros.reasoning import AnswerStatus
-from spatial_mllm_ros.ros.soak import SoakReport, main, slope_per_minute, soak
+from spatial_mllm_ros.ros.soak import main, soak
 from spatial_mllm_ros.ros.soak_clients import draw_request
+from spatial_mllm_ros.ros.soak_report import SoakReport, slope_per_minute
 
 BAG = ROOT / "test" / "data" / "sample_bag"
 
@@ -28,7 +29,7 @@ def report(**fields):
         "first_token_s": (0.1, 0.2),
         "played": 100,
         "received": 95,
-        "resident_bytes": [],
+        "memory": [],
         "warm_up_s": 60.0,
     }
     return SoakReport(**{**good, **fields})
@@ -51,8 +52,8 @@ def test_slope_of_memory_is_in_bytes_per_minute():
 
 
 def test_memory_is_looked_at_after_the_warm_up_only():
-    samples = [(second, 10**6 * second if second < 60 else 7 * 10**7) for second in range(120)]
-    assert report(resident_bytes=samples).growth_bytes_per_minute == pytest.approx(0, abs=1e-3)
+    samples = [(second, 10**6 * second if second < 60 else 7 * 10**7, 0) for second in range(120)]
+    assert report(memory=samples).growth_bytes_per_minute == pytest.approx(0, abs=1e-3)
 
 
 @pytest.mark.parametrize("wrong", [{"never_ended": {"service: no response": 1}}, {"disagreeing": 1}, {"received": 94}])
