@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from spatial_mllm_ros.errors import InputError
+from spatial_mllm_ros.training.scenes.question import KINDS
 
 __all__ = ["add_arguments", "run"]
 
@@ -34,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--count", type=int, default=4000, help="scenes: how many tours to draw (default 4000)")
     add("--split", choices=("train", "heldout"), default="train", help="scenes: which looks of furniture to show")
     add("--out", type=Path, help="write: folder of the checkpoint; must not exist")
+    add("--answers", nargs="+", metavar="KIND", choices=KINDS, default=[],
+        help=f"write: the kinds of question that it shall answer (default all): {', '.join(KINDS)}")  # fmt: skip
     add("--json", action="store_true", help="print each line of the log as JSON instead of a progress bar")
 
 
@@ -94,7 +97,7 @@ def _write(work: Any, args: argparse.Namespace) -> int:
         raise InputError(f"{args.out} exists already; choose another name or remove it")
     model = work.begin()
     load_stages(model, work.folder, _TRAINED)
-    size_mb = save_small_model(model, work.folder / "model", args.out) / 1e6
+    size_mb = save_small_model(model, work.folder / "model", args.out, kinds=args.answers) / 1e6
     print(f"{args.out}: {size_mb:.1f} MB")
     return 0
 

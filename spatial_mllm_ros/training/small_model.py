@@ -21,7 +21,7 @@ from spatial_mllm_ros.model.network import TIED_NAME
 from spatial_mllm_ros.model.random_checkpoint import RandomSizes, write_random_checkpoint
 from spatial_mllm_ros.model.vggt import VggtConfig
 from spatial_mllm_ros.training.examples import HEIGHT, WIDTH
-from spatial_mllm_ros.training.words import write_words
+from spatial_mllm_ros.training.words import scope_json, write_words
 
 __all__ = ["SIZES", "begin_small_model", "save_small_model", "trainable"]
 
@@ -111,6 +111,8 @@ def save_small_model(
         shutil.copyfile(path, out / path.name)
     config = json.loads((begun / "config.json").read_text(encoding="utf-8"))
     config[OWN_ENTRY]["is_trained"] = True
+    if kinds:
+        config[OWN_ENTRY]["answers"] = scope_json(kinds)
     (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     return sum(path.stat().st_size for path in out.iterdir())
 

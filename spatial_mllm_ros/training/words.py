@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,16 @@ from spatial_mllm_ros.model.tokenizer import QWEN_CHAT_TEMPLATE
 from spatial_mllm_ros.training.examples import CATEGORIES
 from spatial_mllm_ros.training.scenes import Question
 
-__all__ = ["LESSONS", "NUMBERS", "REPHRASINGS", "answer_words", "answer_worth", "rephrased", "write_words"]
+__all__ = [
+    "LESSONS",
+    "NUMBERS",
+    "REPHRASINGS",
+    "answer_words",
+    "answer_worth",
+    "rephrased",
+    "scope_json",
+    "write_words",
+]
 
 NUMBERS: dict[str, tuple[str, ...]] = {
     "object_counting": tuple(str(count) for count in range(1, 9)),
@@ -57,6 +67,25 @@ REPHRASINGS = (
     Rephrasing("room_size_estimation", "What is the size of this room (in square meters)?"),
     Rephrasing("room_size_estimation", "How large is this room, in square meters?"),
 )
+
+_WORDINGS: dict[str, str] = {
+    "object_counting": "How many {}(s) are in this room?",
+    "object_abs_distance": "Measuring from the closest point of each object, what is the direct distance between the "
+    "{} and the {} (in meters)?",
+    "object_size_estimation": "What is the length of the longest dimension (length, width, or height) of the {}, "
+    "measured in centimeters?",
+    "room_size_estimation": "What is the size of this room (in square meters)?",
+    "object_rel_distance": "Measuring from the closest point of each object, which of these objects ({}, {}, {}, {}) "
+    "is the closest to the {}?",
+    "object_rel_direction_easy": "If I am standing by the {} and facing the {}, is the {} to the left or the right of "
+    "the {}?",
+    "object_rel_direction_medium": "If I am standing by the {} and facing the {}, is the {} to my left, right, or "
+    "back?",
+    "object_rel_direction_hard": "If I am standing by the {} and facing the {}, is the {} to my front-left, "
+    "front-right, back-left, or back-right?",
+    "obj_appearance_order": "What will be the first-time appearance order of the following categories in the video: "
+    "{}, {}, {}, {}?",
+}  # VSI-Bench's, with {} for a thing
 
 _PHRASES = (
     "system\nYou are a helpful assistant.", "user\n", "assistant\n",
@@ -121,6 +150,14 @@ def rephrased(question: Question, rng: np.random.Generator) -> str:
     if drawn < 0.75 or not others:
         return question.text
     return others[rng.integers(len(others))].format(*question.categories)
+
+
+def scope_json(kinds: Sequence[str]) -> dict[str, Any]:
+    """Give the entry "answers" of config.json for kinds of question, in all wordings that are trained on."""
+    others = {
+        kind: [re.sub(r"\{\d\}", "{}", way.text) for way in REPHRASINGS if way.kind == kind] for kind in kinds
+    }
+    return {"things": list(CATEGORIES), "questions": {kind: [*others[kind], _WORDINGS[kind]] for kind in kinds}}
 
 
 def answer_words(kind: str) -> Sequence[str]:
