@@ -30,6 +30,7 @@ from spatial_mllm_ros.srv import SpatialQuery
 __all__ = ["QuestionDoors", "Unanswerable", "threads_needed"]
 
 _LOOK_AGAIN_S = 0.1  # how soon a cancellation is noticed that came before there was an answer to cancel
+_RESULT_KEPT_S = 10  # how long a client may take to fetch an action's result; Humble's 900 would pile them up
 _CANCELLING_S = 1.0  # longest wait for rclpy to note a cancellation that it has already told us of
 
 Request = SpatialQuery.Request | AskSpatial.Goal
@@ -87,6 +88,7 @@ class QuestionDoors:
             result_service_qos_profile=QUESTIONS,
             cancel_service_qos_profile=QUESTIONS,
             feedback_pub_qos_profile=QUESTIONS,
+            result_timeout=_RESULT_KEPT_S,
         )
 
     def close(self) -> None:
