@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from spatial_mllm_ros.errors import InputError
+from spatial_mllm_ros.model.config import ModelConfig
+from spatial_mllm_ros.model.preprocessing import frame_size
 from spatial_mllm_ros.runtime import spec as module
 from spatial_mllm_ros.runtime.spec import EngineSpec, default_specs_folder, list_specs, load_spec
 
@@ -34,11 +36,11 @@ def test_every_machine_class_has_a_spec():
 
 
 @pytest.mark.parametrize("name", list_specs(ENGINES))
-def test_shipped_spec_is_sound_and_keeps_the_training_sizes_where_it_can(name):
+def test_shipped_spec_is_sound_and_takes_frames_of_the_size_that_the_model_gets(name):
     spec = load_spec(name, ENGINES)
     assert spec.stages == ("encoder_2d", "spatial_encoder")
-    if name != "orin_nx":
-        assert 293_216 <= spec.height * spec.width <= 324_576
+    size = frame_size(480, 640, min_pixels=ModelConfig.min_pixels, max_pixels=ModelConfig.max_pixels)
+    assert (spec.height, spec.width) == size
 
 
 def test_spec_is_found_by_path(tmp_path):
