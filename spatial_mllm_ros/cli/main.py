@@ -25,7 +25,9 @@ BROKEN_PIPE = 141
 COMMANDS: dict[str, str] = {
     "ask": "answer a question about a bag, a video or a folder of images",
     "sample": "pick the keyframes that see the most space",
-    "verify": "check the model on this machine against golden data",
+    "verify": "check the model on this machine against golden data, and its compiled encoders against torch",
+    "export": "write the encoders as ONNX graphs",
+    "build": "export the encoders and build TensorRT engines of them",
     "bench": "measure speed and memory, side by side in one run",
     "generate": "render a generated room as a bag or as arrays",
     "eval": "score how well a small model answers, and sees, in generated rooms",

@@ -1,6 +1,7 @@
-"""`spatial-mllm verify --fixture DIR`: compare the model on this machine with golden data, array by array.
+"""`spatial-mllm verify`: compare what runs on this machine with what it ought to compute.
 
-Exit status 0 if every array is within its tolerance, 1 if one is not, 2 for bad input.
+`--fixture DIR` compares the model with golden data, array by array; `--spec S` compares the compiled encoders with
+torch. Exit status 0 if everything is within its tolerance, 1 if something is not, 2 for bad input.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import platform
 from dataclasses import asdict
 from pathlib import Path
 
+from spatial_mllm_ros.cli.engine_options import CHECKPOINT_HELP, add_spec_arguments, folder_argument
 from spatial_mllm_ros.errors import InputError
 
 __all__ = ["add_arguments", "run"]
@@ -20,31 +22,42 @@ _TABLE_WIDTH = 120  # columns; a narrower terminal wraps lines rather than hidin
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `verify`."""
-    parser.add_argument("--fixture", type=Path, required=True, metavar="DIR", help="folder with golden data")
-    parser.add_argument(
-        "--checkpoint", metavar="PATH", help="folder or hub id of the checkpoint; the fixture's own if not given"
-    )
-    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
-    parser.add_argument("--device", default="cpu", help="where the model runs, such as cpu or cuda (default: cpu)")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--fixture", type=Path, metavar="DIR", help="folder with golden data: verify the model")
+    what.add_argument("--spec", metavar="SPEC", help="name of one in engines/, or path of a YAML file: verify encoders")
+    parser.add_argument("--checkpoint", metavar="PATH", help=f"{CHECKPOINT_HELP}; the fixture's own if not given")
+    parser.add_argument("--device", default="auto", help="where the model runs, such as cpu or cuda")
+    parser.add_argument("--engines", type=folder_argument, metavar="DIR", help="with --spec: engine folder")
+    add_spec_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Compare, print, and say by the exit status whether all is well."""
+    if args.spec:
+        from spatial_mllm_ros.cli.verify_engines import verify_engines
+
+        if not args.checkpoint:
+            raise InputError("--spec needs --checkpoint: the encoders of which model?")
+        return verify_engines(args)
+    return _verify_model(args)
+
+
+def _verify_model(args: argparse.Namespace) -> int:
     from spatial_mllm_ros.model import load_spatial_mllm
     from spatial_mllm_ros.model.golden import open_fixture
     from spatial_mllm_ros.model.verification import verify
+    from spatial_mllm_ros.runtime import pick_device
 
     if not args.fixture.is_dir():
         raise InputError(f"{args.fixture}: is no folder")
     fixture = open_fixture(args.fixture)
     checkpoint = args.checkpoint or args.fixture / "checkpoint"
-    model = load_spatial_mllm(
-        checkpoint, args.device, args.dtype, geometry="geometry" in fixture.arrays, **fixture.sizes
-    )
+    device, dtype = pick_device(args.device), args.dtype or "float32"
+    model = load_spatial_mllm(checkpoint, device, dtype, geometry="geometry" in fixture.arrays, **fixture.sizes)
     checks = verify(model, fixture)
     failed = [check for check in checks if check.passed is False]
-    machine = {"dtype": args.dtype, "device": args.device, **_versions()}
+    machine = {"dtype": dtype, "device": device, **versions()}
     if args.json:
         print(json.dumps({"passed": not failed, **machine, "arrays": [asdict(check) for check in checks]}, indent=2))
     else:
@@ -52,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Name what computes here."""
     import torch
     import transformers
 

@@ -7,7 +7,7 @@ runs an encoder instead of torch (`runtime/`), when a prefix is rebuilt or who a
 
 from spatial_mllm_ros.model.config import ModelConfig
 from spatial_mllm_ros.model.geometry import GeometryPrediction
-from spatial_mllm_ros.model.loading import load_spatial_mllm
+from spatial_mllm_ros.model.loading import ENCODERS, load_spatial_mllm
 from spatial_mllm_ros.model.positions import mrope_positions
 from spatial_mllm_ros.model.prefill import Prefill
 from spatial_mllm_ros.model.preprocessing import VisualInputs
@@ -18,6 +18,7 @@ from spatial_mllm_ros.model.tokenizer import Tokenizer
 from spatial_mllm_ros.model.vggt import VggtConfig
 
 __all__ = [
+    "ENCODERS",
     "ChatPrompt",
     "GeometryPrediction",
     "ModelConfig",

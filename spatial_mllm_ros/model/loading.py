@@ -21,7 +21,7 @@ from spatial_mllm_ros.model.tokenizer import load_tokenizer
 from spatial_mllm_ros.model.vggt import GEOMETRY_HEADS, HEADS, VggtConfig
 from spatial_mllm_ros.model.vggt.config import infer_sizes, sizes_from
 
-__all__ = ["PARTS", "load_spatial_mllm", "read_config"]
+__all__ = ["ENCODERS", "PARTS", "load_spatial_mllm", "read_config"]
 
 _EMBEDDING = "model.embed_tokens.weight"
 _VGGT = "spatial_encoder.vggt_model."
@@ -32,6 +32,7 @@ _PREFIXES = {
     "language_model": ("model.", "lm_head."),
 }
 PARTS = tuple(_PREFIXES)
+ENCODERS = PARTS[:2]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 

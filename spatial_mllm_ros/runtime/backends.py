@@ -23,6 +23,7 @@ from spatial_mllm_ros.runtime.loaders import LOADERS, Loader
 from spatial_mllm_ros.runtime.parity import Parity, measure_parity, stored_inputs
 from spatial_mllm_ros.runtime.preparation import Preparation
 from spatial_mllm_ros.runtime.spec import EngineSpec, Stage
+from spatial_mllm_ros.runtime.tensorrt_api import known_fault
 from spatial_mllm_ros.runtime.torch_encoder import TorchEncoder
 
 if TYPE_CHECKING:
@@ -31,11 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Opened", "Stopped", "open_encoders"]
 
 _log = logging.getLogger(__name__)
-_KNOWN_WRONG = "tensorrt 10.3."
-_WAY_OUT = (
-    "TensorRT 10.3 (JetPack 6.2) is known for wrong vision transformers (NVIDIA/TensorRT 4723): "
-    "use JetPack 7, or a newer TensorRT"
-)
 
 
 class Stopped(Exception):
@@ -184,8 +180,8 @@ def _verdict(parity: Parity, library: str) -> str:
         found = "numbers that are not finite"
     else:
         found = f"cosine {parity.cosine:.5f}, relative error {parity.largest_relative_error:.1e}"
-    way_out = f"; {_WAY_OUT}" if library.startswith(_KNOWN_WRONG) else ""
-    return f"{parity.stage} by {library} differs from torch on {parity.input_name} ({found}){way_out}"
+    differs = f"{parity.stage} by {library} differs from torch on {parity.input_name} ({found})"
+    return "; ".join(filter(None, (differs, known_fault(library))))
 
 
 def _one_line(error: BaseException) -> str:

@@ -22,8 +22,6 @@ from spatial_mllm_ros.runtime.tensorrt_session import TensorRTSession
 
 __all__ = ["LOADERS", "Loader", "OnnxRuntimeLoader", "TensorRTLoader", "require_gpu"]
 
-_MIB = 1 << 20
-
 
 class Loader(Protocol):
     """Loads the encoders of one backend.
@@ -102,12 +100,7 @@ class TensorRTLoader:
             if isinstance(engine, CacheMiss):
                 return engine
             encoder = self._session.load(engine.plan, stage)
-            budget_bytes = wanted.spec.device_memory_budget_mib * _MIB
-            if encoder.scratch_bytes > budget_bytes:
-                raise EngineError(
-                    f"the engine of {stage} needs {encoder.scratch_bytes / _MIB:.0f} MiB besides weights, its spec "
-                    f"allows {wanted.spec.device_memory_budget_mib}; {self.name} has not fused its attention"
-                )
+            wanted.spec.require_memory(stage, encoder.scratch_bytes, self.name)
             encoders[stage] = encoder
         return encoders
 

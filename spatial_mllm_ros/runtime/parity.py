@@ -5,7 +5,7 @@ A compiled encoder serves only if it passes here. The tolerances are in one tabl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from spatial_mllm_ros.model.preprocessing import patches_from
 from spatial_mllm_ros.runtime.encoder import Encoder
 from spatial_mllm_ros.runtime.spec import EngineSpec, Stage
 
-__all__ = ["TOLERANCES", "Parity", "Tolerance", "measure_parity", "stored_inputs"]
+__all__ = ["TOLERANCES", "Parity", "Tolerance", "compare", "measure_parity", "stored_inputs", "worst"]
 
 _PICTURES = Path(__file__).with_name("pictures")
 _SQUARE = 56  # pixels; the side of the squares that make activations of the 2D encoder leave float16's range
@@ -97,12 +97,17 @@ def measure_parity(encoder: Encoder, reference: Encoder, inputs: Sequence[tuple[
         reference: torch.
         inputs: (name, tensor), at least one.
     """
-    found = [_compare(encoder, reference, name, values) for name, values in inputs]
-    return min(found, key=lambda parity: (parity.passed, parity.is_finite, parity.cosine))
+    return worst(compare(encoder, name, values, reference(values)) for name, values in inputs)
 
 
-def _compare(encoder: Encoder, reference: Encoder, name: str, inputs: Tensor) -> Parity:
-    output, expected = encoder(inputs), reference(inputs)
+def worst(parities: Iterable[Parity]) -> Parity:
+    """Give the one that says most against an encoder."""
+    return min(parities, key=lambda parity: (parity.passed, parity.is_finite, parity.cosine))
+
+
+def compare(encoder: Encoder, input_name: str, inputs: Tensor, expected: Tensor) -> Parity:
+    """Compare what an encoder gives with what torch gave; the tolerance is that of the coarser dtype of both."""
+    output = encoder(inputs)
     coarser = max(output.dtype, expected.dtype, key=lambda dtype: torch.finfo(dtype).eps)
     tolerance = TOLERANCES[coarser]
     output, expected = (tensor.detach().cpu().double() for tensor in (output, expected))  # [N/4,D]
@@ -116,7 +121,7 @@ def _compare(encoder: Encoder, reference: Encoder, name: str, inputs: Tensor) ->
     return Parity(
         stage=encoder.name,
         backend=encoder.backend,
-        input_name=name,
+        input_name=input_name,
         cosine=cosine,
         largest_relative_error=relative_error,
         is_finite=is_finite,

@@ -12,6 +12,7 @@ goes on, and last {"done": true} or {"error": ...}. It ends when stdin is closed
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import sys
@@ -103,14 +104,11 @@ def prepare(wanted: Preparation, report: Report) -> None:
 
         tensorrt = find_tensorrt(wanted.spec.runtime)
     store = wanted.graphs()
-    loaded: list[SpatialMLLM] = []
     for stage in wanted.spec.stages:
         key = wanted.graph_key(stage)
 
         def export(key: GraphKey = key) -> StoredGraph:
-            if not loaded:
-                loaded.append(_load(wanted, report))
-            return _export(loaded[0], key, wanted.spec, store, report)
+            return _export(wanted, key, store, report)
 
         with store.building(key, lambda stage=stage: report(f"waiting for another process that exports {stage}")):
             graph = store.find(key)
@@ -122,23 +120,29 @@ def prepare(wanted: Preparation, report: Report) -> None:
 
 
 def _load(wanted: Preparation, report: Report) -> SpatialMLLM:
-    from spatial_mllm_ros.model import load_spatial_mllm
+    from spatial_mllm_ros.model import ENCODERS, load_spatial_mllm
 
     report(f"loading {wanted.checkpoint} to export it")
-    model = load_spatial_mllm(wanted.checkpoint, "cpu", wanted.spec.dtype)
+    model = load_spatial_mllm(wanted.checkpoint, "cpu", wanted.spec.dtype, parts=ENCODERS)
     if weights_sha256(model, wanted.spec.dtype) != wanted.weights_sha256:
         raise EngineError(f"{wanted.checkpoint} holds other weights than those that serve; start anew to load them")
     return model
 
 
-def _export(model: SpatialMLLM, key: GraphKey, spec: EngineSpec, store: GraphStore, report: Report) -> StoredGraph:
-    from spatial_mllm_ros.runtime.onnx_export import export_encoder
+def _export(wanted: Preparation, key: GraphKey, store: GraphStore, report: Report) -> StoredGraph:
+    from spatial_mllm_ros.runtime.onnx_export import ExportedGraph, export_encoder
 
     def tell(step: str) -> None:
         report(f"exporting {key.stage}: {step}")
 
-    report(f"exporting {key.stage}")
-    return store.add(key, lambda folder: export_encoder(model, key.stage, spec, folder, tell))
+    def export(folder: Path) -> ExportedGraph:
+        model = _load(wanted, report)
+        report(f"exporting {key.stage}")
+        return export_encoder(model, key.stage, wanted.spec, folder, tell)
+
+    graph = store.add(key, export)
+    gc.collect()  # the model's memory is the builder's now; the next stage reads the checkpoint again
+    return graph
 
 
 def _build(
@@ -167,6 +171,8 @@ def _build(
             built = build_engine(tensorrt, graph.path, file, target=wanted.spec.target, progress=progress)
             _check_memory(built, stage, wanted.spec)
             details.update(vars(built))
+            if built.activation_bytes is not None:
+                wanted.spec.require_memory(stage, built.activation_bytes, f"{tensorrt.flavour} {tensorrt.version}")
 
         report(f"building {stage} with {tensorrt.flavour} {tensorrt.version}")
         cache.store(key, write, details)

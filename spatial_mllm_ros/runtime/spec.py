@@ -13,11 +13,12 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from spatial_mllm_ros.errors import InputError
+from spatial_mllm_ros.errors import EngineError, InputError
 
-__all__ = ["EngineSpec", "Stage", "default_specs_folder", "list_specs", "load_spec"]
+__all__ = ["EngineSpec", "Stage", "changed_spec", "default_specs_folder", "list_specs", "load_spec"]
 
 Stage = Literal["encoder_2d", "spatial_encoder"]
+_MIB = 1 << 20
 _PATCHES_MERGED = 28  # a side in pixels must hold whole 2x2 groups of 14-pixel patches
 
 
@@ -79,6 +80,18 @@ class EngineSpec(BaseModel):
         fields = self.model_dump(exclude={"description"})
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
+    def require_memory(self, stage: Stage, num_bytes: int, library: str) -> None:
+        """Refuse an engine that needs more device memory than the spec allows.
+
+        Raises:
+            EngineError: naming stage, need and budget.
+        """
+        if num_bytes > self.device_memory_budget_mib * _MIB:
+            raise EngineError(
+                f"the engine of {stage} needs {num_bytes / _MIB:.0f} MiB besides weights, its spec allows "
+                f"{self.device_memory_budget_mib}; {library} has not fused its attention"
+            )
+
 
 def load_spec(name_or_path: str | Path, folder: Path) -> EngineSpec:
     """Read a spec by its name in `folder` ("agx_orin") or by the path of a YAML file.
@@ -98,11 +111,24 @@ def load_spec(name_or_path: str | Path, folder: Path) -> EngineSpec:
         raise InputError(f"{path} cannot be read as YAML: {error}") from error
     if not isinstance(fields, dict):
         raise InputError(f"{path} must hold a mapping of fields, such as `height: 476`")
+    return _checked(fields, str(path))
+
+
+def changed_spec(spec: EngineSpec, **changes: object) -> EngineSpec:
+    """Give a copy with other values, checked as a file's are.
+
+    Raises:
+        InputError: if a value is wrong, or does not go with the others.
+    """
+    return _checked({**spec.model_dump(), **changes}, f"{spec.description}, with {changes}")
+
+
+def _checked(fields: dict, source: str) -> EngineSpec:
     try:
         return EngineSpec(**fields)
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'spec'}: {e['msg']}" for e in error.errors())
-        raise InputError(f"{path}: {faults}") from error
+        raise InputError(f"{source}: {faults}") from error
 
 
 def default_specs_folder() -> Path:

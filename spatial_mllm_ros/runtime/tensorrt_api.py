@@ -16,7 +16,7 @@ from typing import Any
 
 from spatial_mllm_ros.errors import DependencyError, EngineError
 
-__all__ = ["TensorRT", "find_tensorrt"]
+__all__ = ["TensorRT", "find_tensorrt", "known_fault"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +29,20 @@ _HOW_TO_INSTALL = {
     "tensorrt": "on a Jetson it comes with JetPack (apt install python3-libnvinfer); elsewhere pip install tensorrt",
     "tensorrt_rtx": "pip install tensorrt-rtx-cu13-libs tensorrt-rtx-cu13-bindings",
 }
+_KNOWN_WRONG = "tensorrt 10.3."
+_WAY_OUT = (
+    "TensorRT 10.3 (JetPack 6.2) is known for wrong vision transformers (NVIDIA/TensorRT 4723): "
+    "use JetPack 7, or a newer TensorRT, or set runtime.backend to torch"
+)
+
+
+def known_fault(library: str) -> str:
+    """Say what is known of a release that computes wrongly, and the way out; empty for all others.
+
+    Args:
+        library: flavour and version, such as "tensorrt 10.3.0.30".
+    """
+    return _WAY_OUT if library.startswith(_KNOWN_WRONG) else ""
 
 
 @dataclass(frozen=True)
@@ -83,8 +97,18 @@ class TensorRT:
         Raises:
             EngineError: if this flavour cannot build for another GPU, or not for that one.
         """
+        capability = self._capability(target)
+        if capability is not None:
+            config.num_compute_capabilities = 1
+            config.set_compute_capability(capability, 0)
+
+    def check_target(self, target: str) -> None:
+        """Refuse a target before anything is exported for it; raises as `set_target` does."""
+        self._capability(target)
+
+    def _capability(self, target: str) -> Any:
         if target == "native":
-            return
+            return None
         capability = getattr(self.module, "ComputeCapability", None)
         if capability is None:
             raise EngineError(
@@ -96,8 +120,7 @@ class TensorRT:
             known = sorted(int(entry[2:]) for entry in capability.__members__ if entry[:2] == "SM")
             can = ", ".join(f"sm_{number}" for number in known)
             raise EngineError(f"{self.flavour} {self.version} cannot build for {target}; it can for {can}")
-        config.num_compute_capabilities = 1
-        config.set_compute_capability(getattr(capability, name), 0)
+        return getattr(capability, name)
 
     def device_memory_bytes(self, engine: Any) -> int:
         """Return the scratch memory that one execution of `engine` needs, in bytes (weights not counted)."""

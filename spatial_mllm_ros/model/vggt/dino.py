@@ -42,13 +42,21 @@ class DinoEncoder(nn.Module):
 
     def forward(self, images: Tensor, positions: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """Encode; `positions` is what `position_embedding` gives for this size, None computes it."""
-        patches = self.patch_embed.proj(images).flatten(2).transpose(1, 2)  # [T,P,C]
+        patches = self._embed(images)  # [T,P,C]
         class_position, patch_positions = positions or self.position_embedding(*images.shape[-2:])
         leading = torch.cat([self.cls_token + class_position, self.register_tokens], dim=1)  # [1,1+registers,C]
         x = torch.cat([leading.expand(len(patches), -1, -1), patches + patch_positions], dim=1)
         for block in self.blocks:
             x = block(x)
         return self.norm(x[:, leading.shape[1] :])
+
+    def _embed(self, images: Tensor) -> Tensor:
+        """Embed patches; the convolution as the matrix product that it is, which ONNX has in every dtype."""
+        size = self.patch_size
+        rows, columns = images.shape[2] // size, images.shape[3] // size
+        patches = images.reshape(len(images), 3, rows, size, columns, size).permute(0, 2, 4, 1, 3, 5)
+        proj = self.patch_embed.proj
+        return F.linear(patches.flatten(3).flatten(1, 2), proj.weight.flatten(1), proj.bias)
 
     def position_embedding(self, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Give the position embeddings of the class token [1,1,C] and of the patches [1,P,C] of an image.
