@@ -68,7 +68,7 @@ class Outcome:
         has_ended: False if it never did.
         late_s: time from its deadline to its end as the client saw it, s; negative if it ended before.
         first_token_s: from the asking, as the node says; NaN without an OK answer.
-        agrees: the action's own status fits the answer's.
+        disagreement: what is wrong if the action's own status does not fit the answer's; empty if it does.
     """
 
     door: str
@@ -76,7 +76,7 @@ class Outcome:
     has_ended: bool
     late_s: float
     first_token_s: float = math.nan
-    agrees: bool = True
+    disagreement: str = ""
 
 
 def draw_request(chance: random.Random) -> Request:
@@ -171,10 +171,10 @@ class Crowd:
         }  # fmt: skip
         try:
             if request.door == "service":
-                answer, agrees = self._over_service(door, SpatialQuery.Request(**fields), deadline), True
+                answer, disagreement = self._over_service(door, SpatialQuery.Request(**fields), deadline), ""
             else:
                 goal = AskSpatial.Goal(**fields)
-                answer, agrees = self._over_action(door, goal, request.cancel_after_s, deadline)
+                answer, disagreement = self._over_action(door, goal, request.cancel_after_s, deadline)
         except _Unanswered as missing:
             late_s = time.monotonic() - deadline
             return Outcome(door=request.door, status=str(missing), has_ended=False, late_s=late_s)
@@ -185,7 +185,7 @@ class Crowd:
             has_ended=True,
             late_s=time.monotonic() - deadline,
             first_token_s=times.get("first_token", math.nan) if answer.status == SpatialAnswer.OK else math.nan,
-            agrees=agrees,
+            disagreement=disagreement,
         )
 
     def _over_service(self, client: object, request: SpatialQuery.Request, deadline: float) -> SpatialAnswer:
@@ -193,7 +193,7 @@ class Crowd:
 
     def _over_action(
         self, client: ActionClient, goal: AskSpatial.Goal, cancel_after_s: float, deadline: float
-    ) -> tuple[SpatialAnswer, bool]:
+    ) -> tuple[SpatialAnswer, str]:
         may_be = {GoalStatus.STATUS_ABORTED}
         handle = self._result(client.send_goal_async(goal), deadline, "no response to the goal")
         if not handle.accepted:
@@ -204,7 +204,8 @@ class Crowd:
             may_be.add(GoalStatus.STATUS_CANCELED)  # whatever else happened to it in that moment
         wrapped = self._result(result, deadline, "no result")
         answer = wrapped.result.answer
-        return answer, wrapped.status in _GOAL_STATUS.get(status_name(answer.status), may_be)
+        fits = wrapped.status in _GOAL_STATUS.get(status_name(answer.status), may_be)
+        return answer, "" if fits else f"{status_name(answer.status)}, but the goal's status is {wrapped.status}"
 
     def _result(self, future: Future, deadline: float, otherwise: str) -> object:
         if not _is_done_within(future, deadline + self._grace_s - time.monotonic()):

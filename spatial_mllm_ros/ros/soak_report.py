@@ -28,7 +28,7 @@ class SoakReport:
     Attributes:
         statuses: number of requests that ended, by door ("service", "action") and status.
         never_ended: number that did not, by what was waited for.
-        disagreeing: actions whose own status does not fit their answer's.
+        disagreeing: number of actions whose own status does not fit their answer's, by what is wrong.
         latest_end_s: the latest end after a deadline, as a client saw it, s.
         first_token_s: (median, 95th percentile) of OK answers, s; NaN without any.
         played, received: colour frames that the player published and the node received.
@@ -38,7 +38,7 @@ class SoakReport:
 
     statuses: dict[str, Counter[str]]
     never_ended: Counter[str]
-    disagreeing: int
+    disagreeing: Counter[str]
     latest_end_s: float
     first_token_s: tuple[float, float]
     played: int
@@ -79,7 +79,7 @@ def make_report(
     return SoakReport(
         statuses={door: Counter(outcome.status for outcome in ended if outcome.door == door) for door in _DOORS},
         never_ended=Counter(f"{one.door}: {one.status}" for one in outcomes if not one.has_ended),
-        disagreeing=sum(not outcome.agrees for outcome in ended),
+        disagreeing=Counter(outcome.disagreement for outcome in ended if outcome.disagreement),
         latest_end_s=max((outcome.late_s for outcome in ended), default=math.nan),
         first_token_s=(float(np.median(first)), float(np.percentile(first, 95))) if first else (math.nan, math.nan),
         played=played,
@@ -98,8 +98,11 @@ def print_report(report: SoakReport, about: str) -> None:
     table.add_row("together", *(str(sum(report.statuses[door].values())) for door in _DOORS))
     console.print(about)
     console.print(table)
-    lost = ", ".join(f"{count} {what}" for what, count in report.never_ended.items())
-    console.print(f"never ended: {lost or 0}; action and answer disagree: {report.disagreeing}")
+    lost, wrong = (
+        ", ".join(f"{count} {what}" for what, count in counts.items()) or "0"
+        for counts in (report.never_ended, report.disagreeing)
+    )
+    console.print(f"never ended: {lost}; action and answer disagree: {wrong}")
     median_ms, high_ms = (1e3 * seconds for seconds in report.first_token_s)
     console.print(f"latest end: {report.latest_end_s:.2f} s after the deadline, as the client saw it")
     console.print(f"first token: median {median_ms:.0f} ms, 95 % below {high_ms:.0f} ms, time in line included")

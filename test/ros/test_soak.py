@@ -24,7 +24,7 @@ def report(**fields):
     good = {
         "statuses": {},
         "never_ended": {},
-        "disagreeing": 0,
+        "disagreeing": {},
         "latest_end_s": 0.0,
         "first_token_s": (0.1, 0.2),
         "played": 100,
@@ -56,7 +56,7 @@ def test_memory_is_looked_at_after_the_warm_up_only():
     assert report(memory=samples).growth_bytes_per_minute == pytest.approx(0, abs=1e-3)
 
 
-@pytest.mark.parametrize("wrong", [{"never_ended": {"service: no response": 1}}, {"disagreeing": 1}, {"received": 94}])
+@pytest.mark.parametrize("wrong", [{"never_ended": {"service: no response": 1}}, {"disagreeing": {"OK, but": 1}}, {"received": 94}])
 def test_a_lost_request_a_wrong_status_or_a_deaf_camera_is_a_failure(wrong):
     assert report().is_well and not report(**wrong).is_well
 
@@ -74,7 +74,7 @@ def test_sixteen_clients_all_get_a_defined_status_while_a_bag_loops(tmp_path):
     found = soak(num_clients=16, seconds=20.0, bag=BAG, checkpoint="random-small", folder=tmp_path, think_s=0.5)
     logs = "\n".join(path.read_text(errors="replace") for path in tmp_path.glob("*.log"))
     assert not found.never_ended, f"{found.never_ended}\n{logs}"
-    assert found.disagreeing == 0
+    assert not found.disagreeing
     for door in ("service", "action"):
         assert set(found.statuses[door]) <= {status.name for status in AnswerStatus} - {"INTERNAL_ERROR"}, logs
         assert found.statuses[door]["OK"] and found.statuses[door]["INVALID_QUESTION"]
