@@ -130,7 +130,7 @@ def start_with_onnxruntime(graph, engines):
 def test_a_node_that_is_interrupted_while_it_exports_ends_at_once_and_leaves_no_process(graph):
     engines = graph.folder / "engines"
     node = start_with_onnxruntime(graph, engines)
-    until(lambda: list(engines.glob("graphs/.encoder_2d-*")), "an export under way", 60.0)
+    until(lambda: list(engines.glob("graphs/.encoder_2d-*")), "an export under way", 120.0)
     (lock,) = engines.glob("graphs/encoder_2d-*.lock")
     node.send(signal.SIGINT)
     assert node.wait(15.0) == 0
@@ -155,7 +155,7 @@ def test_a_node_exports_beside_torch_and_answers_by_onnxruntime(graph, tmp_path_
         node.wait_for_text("watching")
         graph.start("play_bag", write_bag(graph.folder / "long", tour(900)), "--wait-for-subscribers", 20)
         assert peer.answer_from(4).status == SpatialAnswer.OK, "by torch, most likely"
-        node.wait_for_text("onnxruntime encodes from the next keyframes on", 120.0)
+        node.wait_for_text("onnxruntime encodes from the next keyframes on", 240.0)
         answer = until(lambda: _by_onnxruntime(peer), "an answer by ONNX Runtime", 60.0)
         assert answer.answer and not answer.meaningful
         status = until(lambda: peer.statuses.get("spatial_mllm: model"), "diagnostics")

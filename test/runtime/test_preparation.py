@@ -138,7 +138,7 @@ def test_what_a_killed_builder_left_half_written_is_removed(tools, wanted):
 
 def test_an_engine_that_would_need_too_much_memory_is_not_kept(tools, wanted):
     tools.activation_bytes = 513 << 20
-    with pytest.raises(EngineError, match="encoder_2d would need 513 MiB besides weights, its spec allows 512"):
+    with pytest.raises(EngineError, match="encoder_2d needs 513 MiB besides weights, its spec allows 512"):
         prepare(wanted, print)
     assert list(wanted.folder.glob("*.engine")) == []
 
