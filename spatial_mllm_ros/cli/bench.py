@@ -10,7 +10,7 @@ import importlib
 
 __all__ = ["add_arguments", "run"]
 
-BENCHMARKS = ("sampling", "coverage", "model", "latency", "budget", "soak")
+BENCHMARKS = ("sampling", "coverage", "model", "encoders", "latency", "budget", "soak")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
