@@ -96,9 +96,13 @@ def _write(work: Any, args: argparse.Namespace) -> int:
     if args.out.exists():
         raise InputError(f"{args.out} exists already; choose another name or remove it")
     model = work.begin()
-    load_stages(model, work.folder, _TRAINED)
-    size_mb = save_small_model(model, work.folder / "model", args.out, kinds=args.answers) / 1e6
-    print(f"{args.out}: {size_mb:.1f} MB")
+    done = [stage for stage in _TRAINED if (work.folder / stage / "state.pt").is_file()]
+    load_stages(model, work.folder, done)
+    begun, is_trained = work.folder / "model", "answers" in done
+    size_mb = save_small_model(model, begun, args.out, is_trained=is_trained, kinds=args.answers) / 1e6
+    print(f"{args.out}: {size_mb:.1f} MB, trained: {', '.join(done) or 'nothing'}")
+    if not is_trained:
+        print("its language model has learnt nothing yet, so it says of itself that its answers mean nothing")
     return 0
 
 

@@ -83,17 +83,24 @@ def trainable(model: SpatialMLLM) -> SpatialMLLM:
 
 
 def save_small_model(
-    model: SpatialMLLM, begun: Path, out: Path, *, dtype: torch.dtype = torch.float16, kinds: Sequence[str] = ()
+    model: SpatialMLLM,
+    begun: Path,
+    out: Path,
+    *,
+    is_trained: bool = True,
+    kinds: Sequence[str] = (),
+    dtype: torch.dtype = torch.float16,
 ) -> int:
-    """Write a trained model's checkpoint.
+    """Write a model's checkpoint.
 
     Args:
         model: with its weights.
         begun: the folder that `begin_small_model` wrote.
         out: where to; must not exist.
-        dtype: of the stored weights.
+        is_trained: False if its language model has learnt nothing yet; its answers are then said to mean nothing.
         kinds: the kinds of question that it has learnt to answer; it refuses others. None given: no such list is
             written, and every question is answered.
+        dtype: of the stored weights.
 
     Returns:
         bytes of all files.
@@ -110,7 +117,7 @@ def save_small_model(
     for path in begun.glob("*.json"):
         shutil.copyfile(path, out / path.name)
     config = json.loads((begun / "config.json").read_text(encoding="utf-8"))
-    config[OWN_ENTRY]["is_trained"] = True
+    config[OWN_ENTRY]["is_trained"] = is_trained
     if kinds:
         config[OWN_ENTRY]["answers"] = scope_json(kinds)
     (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -125,6 +132,10 @@ def _draw_weights(network: nn.Module) -> None:
             parameter.fill_(_LAYER_SCALE)
         elif name.endswith("bias"):
             parameter.zero_()
+        elif name == "model.embed_tokens.weight":
+            nn.init.normal_(parameter, std=0.06)
+        elif name.startswith("model.") and name.endswith(("o_proj.weight", "down_proj.weight")):
+            nn.init.normal_(parameter, std=0.006)  # a layer adds less than a word brings along, or words would be lost
         elif "token" in name or name.endswith("pos_embed"):
             nn.init.trunc_normal_(parameter, std=0.02)
         elif parameter.ndim == 1:

@@ -13,7 +13,7 @@ recognition, geometry) can run side by side.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from spatial_mllm_ros.training.encoders import (
     recognition_loss,
     spatial_loss,
 )
-from spatial_mllm_ros.training.examples import Example, ExampleConfig, ExampleMaker, read_shard, write_shard
+from spatial_mllm_ros.training.examples import CATEGORIES, Example, ExampleConfig, ExampleMaker, read_shard, write_shard
 from spatial_mllm_ros.training.run import Run
 from spatial_mllm_ros.training.scenes import Question, equalised
 from spatial_mllm_ros.training.small_model import SIZES, begin_small_model
@@ -56,7 +56,9 @@ _FRAMES_PER_STEP = 64
 _VALIDATION = 96  # examples
 _LOG_EVERY, _CHECK_EVERY = 100, 500
 _SHARD = 50
-_QUESTIONS_PER_SCENE = 16
+_EARLY = 0.55  # of the answers' training: lessons and short questions, which are cheap and teach to look things up
+_EARLY_LESSONS = 26
+_SHARPER = 1.6
 _Report = Callable[[dict[str, Any]], object]
 
 
@@ -96,6 +98,11 @@ class Workspace:
                     "with: spatial-mllm train-small --stage scenes"
                 )
             self.validation, self.examples = self.examples[:_VALIDATION], self.examples[_VALIDATION:]
+
+    def validation_examples(self) -> list[Example]:
+        """Give the examples that are not trained on."""
+        self.refresh()
+        return self.validation
 
     def draw(self, count: int, rng: np.random.Generator) -> list[Example]:
         """Draw examples, with replacement."""
@@ -234,10 +241,13 @@ def train_answers(work: Workspace, hours: float, report: _Report) -> None:
         part.requires_grad_(False)
     run = Run(
         work.folder / "answers",
-        {"connector": network.connector, "language": network.model},
-        learning_rate=1e-3,
+        {"connector": network.connector, "language": network.model, "visual": network.visual},
+        learning_rate=1.5e-3,
         hours=hours,
     )
+    if run.step == 0:
+        modules = torch.load(work.folder / "recognition" / "state.pt", weights_only=True)["modules"]
+        settle(model, modules["probe"], work.validation_examples()[:32])
     pool = QuestionPool()
 
     def step(rng: np.random.Generator) -> None:
@@ -247,7 +257,9 @@ def train_answers(work: Workspace, hours: float, report: _Report) -> None:
         sets = [draw_set(one, frames, rng) for one in examples]
         seen = see(model, video_of(examples, sets, rng))
         for _ in range(2):  # seeing costs a third of a step, so what was seen is asked about twice
-            packed = pack(model, [pool.ask(one, chosen, rng) for one, chosen in zip(examples, sets)], seen.grid)
+            is_early = run.progress < _EARLY
+            asked = [pool.ask(one, chosen, rng, is_early) for one, chosen in zip(examples, sets)]
+            packed = pack(model, asked, seen.grid)
             fused = _with_parts_left_out(fuse(model, seen), seen.visual, rng)
             loss, figures = answer_loss(model, packed, *ask_packed(model, packed, fused))
             run.update(loss, **{f"loss_{kind}": value for kind, value in figures.items()})
@@ -283,6 +295,39 @@ def load_stages(model: SpatialMLLM, folder: Path, stages: Sequence[str]) -> None
                 parts[name].load_state_dict(state)
 
 
+@torch.no_grad()
+def settle(model: SpatialMLLM, probe: Mapping[str, Tensor], examples: Sequence[Example]) -> None:
+    """Fit what the encoders give to the untrained language model, so that looking things up is easy to learn.
+
+    What the 2D encoder gives is centred and brought to the scale of words (its last layer takes that up); the connector
+    begins softly beside it. A category's word begins as the direction in which tokens show that category, and the first
+    two layers' keys begin as their queries: like finds like.
+
+    Args:
+        model: whose language model is still untrained.
+        probe: the state of the `RecognitionProbe` that the 2D encoder was trained with.
+        examples: a few, to see what the encoders give.
+    """
+    network = model.network
+    seen = see(model, video_of(examples, [one.uniform for one in examples]))
+    tokens = seen.visual.flatten(0, 1)
+    words = network.model.embed_tokens.weight
+    scale = 2 * words.std() / (tokens - tokens.mean(0)).std()
+    last = network.visual.merger.mlp[-1]
+    last.bias.copy_((last.bias - tokens.mean(0)) * scale)
+    last.weight.mul_(scale)
+    connected = fuse(model, seen) - seen.visual
+    network.connector.mlp[-1].weight.mul_(words.std() / connected.std())
+    shows = (probe["shares.weight"] * probe["norm.weight"]).unflatten(0, (2, -1)).sum(0)  # [categories,D]
+    shows = shows / shows.norm(dim=1, keepdim=True) * words.norm(dim=1).mean()
+    for category, direction in zip(CATEGORIES, shows):
+        (token,) = model.tokenizer.encode(category)
+        words[token] = direction
+    for layer in network.model.layers[:2]:
+        layer.self_attn.q_proj.weight.mul_(_SHARPER)
+        layer.self_attn.k_proj.weight.copy_(layer.self_attn.q_proj.weight)
+
+
 class QuestionPool:
     """The questions that may be asked about each example: those that `equalised` keeps, and lessons."""
 
@@ -298,18 +343,31 @@ class QuestionPool:
         kept = {id(question) for question in equalised([q for one in examples for q in one.questions])}
         self._kept = {one.seed: [q for q in one.questions if id(q) in kept] for one in examples}
 
-    def ask(self, example: Example, chosen: NDArray[np.int64], rng: np.random.Generator) -> list[Asked]:
-        """Draw questions about a keyframe set, every kind alike."""
-        by_kind: dict[str, list[Question]] = defaultdict(list)
-        for question in (*self._kept.get(example.seed, example.questions), *lessons(example, chosen)):
-            by_kind[question.kind].append(question)
-        queues = [rng.permutation(np.array(group, object)).tolist() for group in by_kind.values()]
-        drawn: list[Question] = []
-        while len(drawn) < _QUESTIONS_PER_SCENE and any(queues):
-            for queue in [queues[i] for i in rng.permutation(len(queues))]:
-                if queue:
-                    drawn.append(queue.pop())
-        return [Asked(question, rephrased(question, rng)) for question in drawn[:_QUESTIONS_PER_SCENE]]
+    def ask(
+        self, example: Example, chosen: NDArray[np.int64], rng: np.random.Generator, is_early: bool = False
+    ) -> list[Asked]:
+        """Draw questions about a keyframe set, every kind alike; early on lessons and a few short questions only."""
+        kept, taught = self._kept.get(example.seed, example.questions), lessons(example, chosen)
+        if is_early:
+            short = [question for question in kept if not question.options]
+            drawn = _evenly(taught, _EARLY_LESSONS, rng) + _evenly(short, 6, rng)
+        else:
+            drawn = _evenly(kept, 11, rng) + _evenly(taught, 8, rng)
+        return [Asked(question, rephrased(question, rng)) for question in drawn]
+
+
+def _evenly(questions: Sequence[Question], count: int, rng: np.random.Generator) -> list[Question]:
+    """Draw up to so many questions, every kind alike."""
+    by_kind: dict[str, list[Question]] = defaultdict(list)
+    for question in questions:
+        by_kind[question.kind].append(question)
+    queues = [rng.permutation(np.array(group, object)).tolist() for group in by_kind.values()]
+    drawn: list[Question] = []
+    while len(drawn) < count and any(queues):
+        for queue in [queues[i] for i in rng.permutation(len(queues))]:
+            if queue:
+                drawn.append(queue.pop())
+    return drawn[:count]
 
 
 def _with_parts_left_out(fused: Tensor, visual: Tensor, rng: np.random.Generator) -> Tensor:
