@@ -153,10 +153,14 @@ def test_a_node_exports_beside_torch_and_answers_by_onnxruntime(graph, tmp_path_
     peer = Peer(graph.domain_id)
     try:
         node.wait_for_text("watching")
-        graph.start("play_bag", write_bag(graph.folder / "long", tour(900)), "--wait-for-subscribers", 20)
+        bag = write_bag(graph.folder / "long", tour(900))
+        player = graph.start("play_bag", bag, "--wait-for-subscribers", 20)
         assert peer.answer_from(4).status == SpatialAnswer.OK, "by torch, most likely"
         node.wait_for_text("onnxruntime encodes from the next keyframes on", 240.0)
-        answer = until(lambda: _by_onnxruntime(peer), "an answer by ONNX Runtime", 60.0)
+        player.stop()  # it may have come to its end meanwhile
+        peer.reset()
+        graph.start("play_bag", bag, "--wait-for-subscribers", 20)
+        answer = until(lambda: _by_onnxruntime(peer), "an answer by ONNX Runtime", 80.0)
         assert answer.answer and not answer.meaningful
         status = until(lambda: peer.statuses.get("spatial_mllm: model"), "diagnostics")
         values = {pair.key: pair.value for pair in status.values}
