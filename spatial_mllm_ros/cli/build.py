@@ -138,7 +138,7 @@ def _print(args: argparse.Namespace, spec: EngineSpec, tensorrt: TensorRT, built
         return
     rows = [
         (
-            engine["path"],
+            engine["stage"],
             f"{engine['seconds']:.1f} s",
             mib(engine["engine_bytes"]),
             mib(engine["activation_bytes"]),
@@ -147,7 +147,9 @@ def _print(args: argparse.Namespace, spec: EngineSpec, tensorrt: TensorRT, built
         )
         for engine in built
     ]
-    print_table(("engine", "built in", "size", "device memory", "allowed", "layers"), rows)
+    print_table(("engine", "built in", "size", "device memory besides", "allowed", "layers"), rows)
+    for engine in built:
+        print(engine["path"])
     print(f"{library}, {spec.target}; in all {seconds:.1f} s, peak host memory {mib(peak_bytes)}")
     if spec.target != "native":
         print(f"Not run here: a machine with {spec.target} compares them with torch before they serve.")

@@ -72,7 +72,7 @@ def _print(written: list[dict], peak_bytes: int) -> None:
         data = Path(f"{graph['path']}.data")
         rows.append(
             (
-                graph["path"],
+                Path(graph["path"]).name,
                 f"{graph['num_parameters'] / 1e6:.1f} M",
                 mib(data.stat().st_size),
                 f"{graph['seconds']:.1f} s",
@@ -80,4 +80,4 @@ def _print(written: list[dict], peak_bytes: int) -> None:
             )
         )
     print_table(("file", "numbers", "weights", "time", "sha256"), rows)
-    print(f"peak host memory {mib(peak_bytes)}")
+    print(f"in {Path(written[0]['path']).parent}; peak host memory {mib(peak_bytes)}")

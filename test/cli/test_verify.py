@@ -67,3 +67,36 @@ def test_bad_input_is_one_line_and_status_2(copied, capsys, edit, message):
     assert main(["verify", "--fixture", str(copied)]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_the_encoders_of_a_spec_are_compared_with_torch(capsys):
+    for library in ("onnxscript", "onnxruntime"):
+        pytest.importorskip(library, reason="ONNX is not installed; pip install -r requirements/onnx.txt")
+    small = ["--height", "84", "--width", "112", "--num-keyframes", "2", "--stages", "encoder_2d"]
+    assert (
+        main(["verify", "--spec", "desktop_rtx", "--checkpoint", "random-small", "--device", "cpu", *small, "--json"])
+        == 0
+    )
+    result = json.loads(capsys.readouterr().out)
+    (stage,) = result["stages"]
+    assert result["passed"] and (stage["stage"], stage["backend"]) == ("encoder_2d", "onnxruntime")
+    assert stage["is_finite"] and stage["cosine"] > stage["tolerance"]["cosine"] and stage["tolerance"]["reason"]
+    assert result["not_run"] == "the engines of tensorrt_rtx were not run: there is no GPU that torch can use"
+
+
+def test_an_encoder_that_differs_gives_status_1_and_its_name(capsys, monkeypatch):
+    from spatial_mllm_ros.runtime import parity, verification
+
+    torch = pytest.importorskip("torch")
+
+    class Wrong:
+        backend, name = "onnxruntime", "encoder_2d"
+
+        def __call__(self, inputs):
+            return torch.randn(4, 8, generator=torch.manual_seed(1))
+
+    wrong = parity.compare(Wrong(), "checkerboard", torch.zeros(1), torch.ones(4, 8))
+    monkeypatch.setattr(verification, "verify_export", lambda *_: [wrong])
+    assert main(["verify", "--spec", "cpu", "--checkpoint", "random-small"]) == 1
+    shown = capsys.readouterr().out
+    assert "encoder_2d" in shown and "checkerboard" in shown and "FAILED" in shown

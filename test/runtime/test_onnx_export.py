@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-onnx = pytest.importorskip("onnx", reason="ONNX is not installed; pip install -r requirements/onnx.txt")
+pytest.importorskip("onnx", reason="ONNX is not installed; pip install -r requirements/onnx.txt")
 pytest.importorskip("onnxscript", reason="ONNX is not installed; pip install -r requirements/onnx.txt")
 pytest.importorskip("onnxruntime", reason="ONNX is not installed; pip install -r requirements/onnx.txt")
 
+import onnx
 from support.exported_encoders import STAGES, ExportedEncoders, small_spec
 
 from spatial_mllm_ros.errors import DependencyError, EngineError, InputError
