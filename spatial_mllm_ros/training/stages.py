@@ -53,6 +53,7 @@ __all__ = [
 ]
 
 _FRAMES_PER_STEP = 64
+_FRAMES_PER_ANSWER_STEP = 16  # looking things up is learnt by the number of steps, not by that of examples
 _VALIDATION = 96  # examples
 _LOG_EVERY, _CHECK_EVERY = 100, 500
 _SHARD = 50
@@ -253,7 +254,7 @@ def train_answers(work: Workspace, hours: float, report: _Report) -> None:
     def step(rng: np.random.Generator) -> None:
         pool.keep_up(work.examples)
         frames = int(rng.choice((4, 8, 16), p=(0.2, 0.6, 0.2)))
-        examples = work.draw(_FRAMES_PER_STEP // frames, rng)
+        examples = work.draw(_FRAMES_PER_ANSWER_STEP // frames, rng)
         sets = [draw_set(one, frames, rng) for one in examples]
         seen = see(model, video_of(examples, sets, rng))
         for _ in range(2):  # seeing costs a third of a step, so what was seen is asked about twice
