@@ -244,6 +244,21 @@ def test_a_camera_that_stops_is_reported_and_questions_are_answered_from_what_wa
     assert second.oldest_keyframe_age >= second.keyframe_age >= first.keyframe_age > 0
 
 
+def send_until_counted(peer, publisher, msg, total):
+    """Send an image that cannot be used, again if it was lost: cameras are best effort, on a busy machine above all."""
+    sent_at = [0.0]
+
+    def is_counted(_):
+        if sent_at[0] and peer.count("camera", "images_unusable") >= total:
+            return True
+        if time.monotonic() - sent_at[0] > 2.0:
+            publisher.publish(msg)
+            sent_at[0] = time.monotonic()
+        return False
+
+    peer.wait_for_status("camera", is_counted)
+
+
 def test_malformed_images_are_counted_and_the_node_answers_on(seeing):
     peer = seeing.peer
     before = peer.count("camera", "images_unusable")
@@ -253,9 +268,8 @@ def test_malformed_images_are_counted_and_the_node_answers_on(seeing):
         image(step=10), image(data=bytes(50)), image(encoding="klingon8"), image(width=0, height=0, step=0, data=b""),
         image(step=2**32 - 1), image(height=2**31, width=2**31),
     ]  # fmt: skip
-    for msg in wrong:
-        publisher.publish(seeing.stamped(msg))
-    peer.wait_for_status("camera", lambda _: peer.count("camera", "images_unusable") >= before + len(wrong))
+    for number, msg in enumerate(wrong, start=1):
+        send_until_counted(peer, publisher, seeing.stamped(msg), before + number)
     assert peer.answer_from(4).status == SpatialAnswer.OK
     peer.node.destroy_publisher(publisher)
     assert "Traceback" not in seeing.node.text()
@@ -270,9 +284,9 @@ def test_compressed_images_are_answered_from_and_cut_ones_counted(world):
     publisher = world.peer.node.create_publisher(CompressedImage, COMPRESSED, 10)
     until(publisher.get_subscription_count, "the node")
     jpeg = cv2.imencode(".jpg", np.zeros((24, 32, 3), np.uint8))[1].tobytes()
-    for data in (jpeg[:100], b"", b"no picture"):
-        publisher.publish(world.stamped(CompressedImage(format="jpeg", data=array.array("B", data))))
-    world.peer.wait_for_status("camera", lambda _: world.peer.count("camera", "images_unusable") == 3)
+    for number, data in enumerate((jpeg[:100], b"", b"no picture"), start=1):
+        msg = world.stamped(CompressedImage(format="jpeg", data=array.array("B", data)))
+        send_until_counted(world.peer, publisher, msg, number)
     answer = world.peer.answer()
     assert answer.status == SpatialAnswer.OK and len(answer.keyframe_stamps) == 4
 
