@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from spatial_mllm_ros.errors import DependencyError
 from spatial_mllm_ros.model.tokenizer import QWEN_CHAT_TEMPLATE
 
-__all__ = ["SPECIAL_TOKENS", "write_small_tokenizer"]
+__all__ = ["SPECIAL_TOKENS", "save_tokenizer", "write_small_tokenizer"]
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -56,6 +57,11 @@ def write_small_tokenizer(folder: Path) -> dict[str, int]:
     )
     texts = [sentence.format(*things) for sentence in _SENTENCES for things in product(_THINGS, repeat=2)]
     backend.train_from_iterator(texts, trainer)
+    return save_tokenizer(backend, folder)
+
+
+def save_tokenizer(backend: Any, folder: Path) -> dict[str, int]:
+    """Write a `tokenizers.Tokenizer` with Qwen2.5-VL's special tokens and chat template; give their numbers."""
     backend.add_special_tokens(list(SPECIAL_TOKENS))
     backend.save(str(folder / "tokenizer.json"))
     settings = {

@@ -6,7 +6,6 @@ are short, and the likeliest number is found by looking at one token. Any other 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatial_mllm_ros.model.small_tokenizer import SPECIAL_TOKENS
-from spatial_mllm_ros.model.tokenizer import QWEN_CHAT_TEMPLATE
+from spatial_mllm_ros.model.small_tokenizer import save_tokenizer
 from spatial_mllm_ros.training.examples import CATEGORIES
 from spatial_mllm_ros.training.scenes import Question
 
@@ -127,16 +125,7 @@ def write_words(folder: Path) -> dict[str, int]:
     pieces = [piece for text in texts for piece in re.split(r"\{\d\}", text) if piece]
     words = dict.fromkeys((*_PHRASES, *pieces, *CATEGORIES, *numbers))
     backend.add_tokens([AddedToken(word, normalized=False) for word in words if len(word) > 1])
-    backend.add_special_tokens(list(SPECIAL_TOKENS))
-    backend.save(str(folder / "tokenizer.json"))
-    settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "eos_token": "<|im_end|>",
-        "pad_token": "<|endoftext|>",
-        "chat_template": QWEN_CHAT_TEMPLATE,
-    }
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
-    return {token: backend.token_to_id(token) for token in SPECIAL_TOKENS}
+    return save_tokenizer(backend, folder)
 
 
 def rephrased(question: Question, rng: np.random.Generator) -> str:
