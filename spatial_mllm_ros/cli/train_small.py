@@ -33,7 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="of the first weights and of what is drawn (default 0)")
     add("--first", type=int, default=0, help="scenes: the first room's seed (default 0)")
     add("--count", type=int, default=4000, help="scenes: how many tours to draw (default 4000)")
-    add("--split", choices=("train", "heldout"), default="train", help="scenes: which looks of furniture to show")
     add("--out", type=Path, help="write: folder of the checkpoint; must not exist")
     add("--answers", nargs="+", metavar="KIND", choices=KINDS, default=[],
         help=f"write: the kinds of question that it shall answer (default all): {', '.join(KINDS)}")  # fmt: skip
@@ -43,17 +42,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run one stage."""
     from spatial_mllm_ros.training import stages
+    from spatial_mllm_ros.training.examples import ExampleConfig, draw_shards
+    from spatial_mllm_ros.training.workspace import Workspace
 
-    if not 0 < args.hours <= 1000:
-        raise InputError(f"--hours must be above 0 and at most 1000, not {args.hours:g}")
-    work = stages.Workspace(args.work, args.seed)
+    if not 0 < args.hours <= 1000 or args.count < 1 or args.first < 0 or args.seed < 0:
+        raise InputError("--hours must lie in 0..1000, --count be at least 1, --first and --seed not below 0")
+    work = Workspace(args.work, args.seed)
     if args.stage == "write":
         return _write(work, args)
     with _progress(args) as progress:
         if args.stage == "scenes":
             task = progress.add_task("drawing tours", total=args.count)
             last = args.first + args.count
-            stages.draw_scenes(work, args.first, last, args.split, lambda: progress.advance(task))
+            draw_shards(args.work / "examples", ExampleConfig(), args.first, last, lambda: progress.advance(task))
             return 0
         _check_begun(args)
         task = progress.add_task(args.stage, total=1.0)
@@ -89,7 +90,7 @@ def _draw(args: argparse.Namespace) -> None:
 
 def _write(work: Any, args: argparse.Namespace) -> int:
     from spatial_mllm_ros.training.small_model import save_small_model
-    from spatial_mllm_ros.training.stages import load_stages
+    from spatial_mllm_ros.training.workspace import load_stages
 
     if args.out is None:
         raise InputError("--stage write needs --out, the folder of the checkpoint")

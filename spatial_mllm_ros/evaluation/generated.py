@@ -14,21 +14,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.model import SpatialMLLM
-from spatial_mllm_ros.training.answers import Asked, ask_packed, fuse, pack, see
-from spatial_mllm_ros.training.examples import Example, ExampleConfig, ExampleMaker, read_shard, write_shard
+from spatial_mllm_ros.training.answers import Asked, ask_packed, fuse, pack, see, worth_of_answers
+from spatial_mllm_ros.training.examples import SHARD, Example, ExampleConfig, draw_shards, read_shard
 from spatial_mllm_ros.training.scenes import Question, equalised
 from spatial_mllm_ros.training.targets import video_of
+from spatial_mllm_ros.training.words import answer_worth
 
 __all__ = ["ARMS", "Arm", "Interval", "Scores", "draw_heldout", "evaluate"]
 
 KEYFRAMES = 16  # the largest set that examples are drawn for
 _DRAWS = 2000
 _BATCH = 8
-_SHARD = 50
 
 
 @dataclass(frozen=True)
@@ -111,26 +110,14 @@ def draw_heldout(folder: Path, count: int, on_example: Callable[[], object]) -> 
         folder: where they are kept.
         count: how many.
         on_example: called after each.
+
+    Raises:
+        InputError: if a file there is damaged.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     config = ExampleConfig(split="heldout", keyframes=KEYFRAMES, run="recent", per_kind=2)
-    examples: list[Example] = []
-    maker: ExampleMaker | None = None
-    try:
-        for first in range(0, count, _SHARD):
-            path = folder / f"heldout_{first:06d}.npz"
-            if not path.exists():
-                maker = maker or ExampleMaker(config)
-                drawn = []
-                for seed in range(first, first + _SHARD):
-                    drawn.append(maker.make(seed))
-                    on_example()
-                write_shard(path, drawn)
-            examples += list(read_shard(path))
-    finally:
-        if maker is not None:
-            maker.close()
-    return examples[:count]
+    whole = -(-count // SHARD) * SHARD  # files are drawn whole, so that more can be added
+    paths = draw_shards(folder, config, 0, whole, on_example)
+    return [example for path in paths for example in read_shard(path)][:count]
 
 
 def evaluate(
@@ -150,7 +137,8 @@ def evaluate(
         on_batch: called with the number of examples done.
 
     Raises:
-        InputError: if there are too few examples, or their keyframe sets are too small.
+        InputError: if there are too few examples, or their keyframe sets are too small, or the model's vocabulary is
+            another.
     """
     if len(examples) < 2 or min(len(one.uniform) for one in examples) < KEYFRAMES:
         raise InputError(f"evaluation needs two examples or more, with {KEYFRAMES} keyframes each")
@@ -207,11 +195,7 @@ def _score_batch(
         }
         for arm in arms:
             if (arm.keyframes, arm.count) == (keyframes, count):
-                scores[arm] += _worth_of_answers(packed.worth, ask_packed(model, packed, shown[arm.shown])[0])
-
-
-def _worth_of_answers(worth: Tensor, logits: Tensor) -> list[float]:
-    return worth.gather(1, logits.argmax(-1, keepdim=True))[:, 0].tolist()
+                scores[arm] += worth_of_answers(packed, ask_packed(model, packed, shown[arm.shown])[0])
 
 
 def _keyframes(example: Example, keyframes: str, count: int) -> NDArray[np.int64]:
@@ -224,8 +208,6 @@ def _keyframes(example: Example, keyframes: str, count: int) -> NDArray[np.int64
 
 
 def _floors(questions: Sequence[Question]) -> dict[str, float]:
-    from spatial_mllm_ros.training.words import answer_worth
-
     by_kind: dict[str, list[NDArray[np.float32]]] = defaultdict(list)
     for question in questions:
         by_kind[question.kind].append(answer_worth(question))

@@ -19,14 +19,27 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.model import SpatialMLLM
 from spatial_mllm_ros.model.positions import mrope_positions
 from spatial_mllm_ros.training.batched import encode_2d, encode_spatial
-from spatial_mllm_ros.training.examples import CATEGORIES, Example, coarse_rays
+from spatial_mllm_ros.training.examples import CATEGORIES, Example, points_in_world
 from spatial_mllm_ros.training.scenes import Question
-from spatial_mllm_ros.training.words import LESSONS, answer_words, answer_worth
+from spatial_mllm_ros.training.words import LESSONS, NUMBERS, answer_words, answer_worth
 
-__all__ = ["Asked", "Packed", "Seen", "answer_loss", "ask_packed", "fuse", "lessons", "pack", "see", "token_ids"]
+__all__ = [
+    "Asked",
+    "Packed",
+    "Seen",
+    "answer_loss",
+    "ask_packed",
+    "fuse",
+    "lessons",
+    "pack",
+    "see",
+    "token_ids",
+    "worth_of_answers",
+]
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,9 @@ def lessons(example: Example, chosen: NDArray[np.int64]) -> list[Question]:
     """Ask what one must know to answer anything: of every single object that shows, where it is, and since when."""
     shown = example.furniture[chosen]  # [T,h,w]
     first_from_world = _level(example.world_from_camera[chosen[0]])
-    distance = example.depth_m[chosen].astype(np.float32) * np.linalg.norm(coarse_rays(*shown.shape[1:]), axis=-1)
+    poses = example.world_from_camera[chosen]
+    ways = points_in_world(example.depth_m[chosen], poses) - poses[:, None, None, :3, 3]  # [T,h,w,3]
+    distance = np.linalg.norm(ways, axis=-1)
     asked = []
     for category in np.unique(example.categories):
         pieces = np.flatnonzero(example.categories == category)
@@ -133,10 +148,20 @@ class Packed:
 
 
 def token_ids(model: SpatialMLLM) -> dict[str, list[int]]:
-    """Give the tokens of `answer_words`, by kind; cached by the caller."""
-    kinds = ("object_counting", "object_abs_distance", "object_size_estimation", "room_size_estimation", "", *LESSONS)
-    encode = model.tokenizer.encode
-    return {kind: [encode(word)[0] for word in answer_words(kind)] for kind in kinds}
+    """Give the tokens of `answer_words`, by kind ("" for choices).
+
+    Raises:
+        InputError: if the model has no tokenizer, or one in which an answer is not one token.
+    """
+    if model.tokenizer is None:
+        raise InputError(f"{model.name} has no tokenizer")
+    found = {}
+    for kind in (*NUMBERS, "", *LESSONS):
+        tokens = [model.tokenizer.encode(word) for word in answer_words(kind)]
+        if any(len(ids) != 1 for ids in tokens):
+            raise InputError(f"{model.name} does not have every answer as one token, as small models trained here do")
+        found[kind] = [ids[0] for ids in tokens]
+    return found
 
 
 def pack(model: SpatialMLLM, asked: Sequence[Sequence[Asked]], grid: tuple[int, int, int]) -> Packed:
@@ -192,6 +217,11 @@ def ask_packed(model: SpatialMLLM, packed: Packed, fused: Tensor) -> tuple[Tenso
     hidden = network.model.read(embeds, packed.positions, packed.mask)
     answers, stops = hidden[packed.rows, packed.places], hidden[packed.rows, packed.stops]
     return network.lm_head(answers), network.lm_head(stops)
+
+
+def worth_of_answers(packed: Packed, logits: Tensor) -> list[float]:
+    """Give what the likeliest answer to each question is worth, 0 to 1; a token that is no answer is worth 0."""
+    return packed.worth.gather(1, logits.argmax(-1, keepdim=True))[:, 0].tolist()
 
 
 def answer_loss(model: SpatialMLLM, packed: Packed, logits: Tensor, stop_logits: Tensor) -> tuple[Tensor, dict]:

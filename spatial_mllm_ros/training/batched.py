@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from spatial_mllm_ros.model.network import SpatialNetwork
+from spatial_mllm_ros.model.preprocessing import CLIP_MEAN, CLIP_STD
 
 __all__ = ["encode_2d", "encode_spatial", "patches_of"]
-
-_CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
 def patches_of(video: Tensor, patch: int = 14) -> Tensor:
@@ -24,7 +23,7 @@ def patches_of(video: Tensor, patch: int = 14) -> Tensor:
     Returns:
         [B * T/2 * H/14 * W/14, 1176], see `model.preprocessing.patches_from`.
     """
-    mean, std = (video.new_tensor(values)[:, None, None] for values in (_CLIP_MEAN, _CLIP_STD))
+    mean, std = (video.new_tensor(values)[:, None, None] for values in (CLIP_MEAN, CLIP_STD))
     rows, columns = video.shape[3] // patch, video.shape[4] // patch
     blocks = ((video - mean) / std).reshape(-1, 2, 3, rows // 2, 2, patch, columns // 2, 2, patch)
     # pair, frame, channel, square row, patch row, y, square column, patch column, x
@@ -43,10 +42,7 @@ def encode_spatial(network: SpatialNetwork, video: Tensor) -> tuple[list[Tensor]
     aggregator = network.vggt.aggregator
     batch, frames = video.shape[:2]
     patches = aggregator.encode_frames(video.flatten(0, 1))  # [B*T,P,C]
-    special = torch.cat([aggregator.camera_token, aggregator.register_token], dim=2)[0]  # [2,5,C]
-    kind = torch.ones(frames, dtype=torch.int64, device=video.device)
-    kind[0] = 0
-    x = torch.cat([special[kind].repeat(batch, 1, 1), patches], dim=1)  # [B*T,5+P,C]
+    x = torch.cat([aggregator.special_tokens(frames).repeat(batch, 1, 1), patches], dim=1)  # [B*T,5+P,C]
     tables = aggregator.rope_tables(video[0])
     all_tables = tuple(table.repeat(frames, 1) for table in tables)
     layers = []

@@ -6,8 +6,10 @@ colour only for the frames of three keyframe sets: evenly spaced, space-aware, a
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from spatial_mllm_ros.errors import InputError
+from spatial_mllm_ros.geometry import unproject
 from spatial_mllm_ros.sampling import space_aware_sampling
 from spatial_mllm_ros.training.scenes import (
     CATALOGUE,
@@ -29,14 +33,28 @@ from spatial_mllm_ros.training.scenes import (
     make_room,
     make_tour,
 )
+from spatial_mllm_ros.training.scenes.renderer import intrinsics_for
 
-__all__ = ["CATEGORIES", "HEIGHT", "WIDTH", "Example", "ExampleConfig", "ExampleMaker", "read_shard", "write_shard"]
+__all__ = [
+    "CATEGORIES",
+    "HEIGHT",
+    "SHARD",
+    "WIDTH",
+    "Example",
+    "ExampleConfig",
+    "ExampleMaker",
+    "draw_shards",
+    "points_in_world",
+    "read_shard",
+    "write_shard",
+]
 
 WIDTH, HEIGHT = 112, 84  # pixels of one frame
 CATEGORIES = tuple(CATALOGUE)
 _COARSE = 8  # the geometry's sides are those of the drawn image, divided by this
 _SUPERSAMPLING = 2
 _FOV_X_DEG = 75.0
+SHARD = 50  # examples in a file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +168,7 @@ class ExampleMaker:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         count, total = self.config.keyframes, len(tour)
         uniform = ((np.arange(count) + rng.uniform(0, 1, count)) * total / count).astype(np.int64)
-        points = points_in_world(depth_m, tour.world_from_camera.astype(np.float32))
+        points = points_in_world(depth_m, tour.world_from_camera)
         order = space_aware_sampling(points, np.ones(points.shape[:3], np.float32), count).order
         others = [frame for frame in uniform if frame not in order]
         space_aware = np.array([*order, *others], np.int64)[:count]
@@ -172,20 +190,10 @@ class ExampleMaker:
         return make_questions(room, np.array(seen) / pixels, per_kind=self.config.per_kind)
 
 
-def coarse_rays(height: int = HEIGHT // 4, width: int = WIDTH // 4) -> NDArray[np.float32]:
-    """Return x/z, y/z, 1 of every coarse pixel's middle: float32 [h,w,3], optical axes."""
-    focal = width / 2 / np.tan(np.radians(_FOV_X_DEG) / 2)
-    x, y = np.meshgrid(np.arange(width) + 0.5 - width / 2, np.arange(height) + 0.5 - height / 2)
-    return np.stack([x / focal, y / focal, np.ones_like(x)], axis=-1).astype(np.float32)
-
-
-def points_in_world(
-    depth_m: NDArray[np.floating], world_from_camera: NDArray[np.floating]
-) -> NDArray[np.float32]:
+def points_in_world(depth_m: NDArray[np.floating], world_from_camera: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return where every coarse pixel's surface is: float32 [T,h,w,3], metres; depth [T,h,w], poses [T,4,4]."""
-    local = coarse_rays(*depth_m.shape[1:]) * depth_m[..., None].astype(np.float32)
-    rotation, origin = world_from_camera[:, :3, :3].astype(np.float32), world_from_camera[:, :3, 3].astype(np.float32)
-    return np.einsum("tij,thwj->thwi", rotation, local) + origin[:, None, None]
+    intrinsics = intrinsics_for(depth_m.shape[2], depth_m.shape[1], _FOV_X_DEG)
+    return np.stack([unproject(depth, intrinsics, pose) for depth, pose in zip(depth_m, world_from_camera)])
 
 
 _SETS = ("uniform", "space_aware", "run")
@@ -215,8 +223,50 @@ def write_shard(path: Path, examples: Sequence[Example]) -> None:
     partial.replace(path)
 
 
-def read_shard(path: Path) -> Iterator[Example]:
-    """Read the examples that `write_shard` wrote."""
+def read_shard(path: Path) -> list[Example]:
+    """Read the examples that `write_shard` wrote.
+
+    Raises:
+        InputError: if the file is damaged or something else.
+    """
+    try:
+        return list(_read_examples(path))
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} holds no examples that can be read ({error}); remove it, and draw it anew") from error
+
+
+def draw_shards(
+    folder: Path, config: ExampleConfig, first: int, last: int, on_example: Callable[[], object] = lambda: None
+) -> list[Path]:
+    """Draw the examples of the seeds from `first` up to `last` into files of 50; files that are there are left alone.
+
+    Args:
+        folder: where to; made if it is not there.
+        config: of the examples; its split begins the files' names.
+        first, last: seeds.
+        on_example: called after each example, also after one that was there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    with contextlib.ExitStack() as stack:
+        maker: ExampleMaker | None = None  # only if there is something to draw
+        for start in range(first, last, SHARD):
+            seeds = range(start, min(start + SHARD, last))
+            paths.append(folder / f"{config.split}_{start:06d}.npz")
+            if not paths[-1].exists():
+                maker = maker or stack.enter_context(ExampleMaker(config))
+                examples = []
+                for seed in seeds:
+                    examples.append(maker.make(seed))
+                    on_example()
+                write_shard(paths[-1], examples)
+            else:
+                for _ in seeds:
+                    on_example()
+    return paths
+
+
+def _read_examples(path: Path) -> Iterator[Example]:
     with np.load(path) as arrays:
         for index, about in enumerate(json.loads(arrays["about"].tobytes())):
             fields = {name: arrays[f"{index}/{name}"] for name in _ARRAYS}

@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["Run"]
+from spatial_mllm_ros.errors import InputError
+
+__all__ = ["Run", "read_state"]
 
 _WARM_UP_STEPS = 200
 
@@ -51,8 +53,8 @@ class Run:
         self._parameters = parameters
         self.optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98))
         self._spent_s, self._since, self._saved = 0.0, time.monotonic(), time.monotonic()
-        self._sums: dict[str, float] = {}
-        self._count = 0
+        self._figures: dict[str, list[float]] = {}
+        self._logged = 0
         if (folder / "state.pt").is_file():
             self._resume()
 
@@ -71,21 +73,21 @@ class Run:
         nn.utils.clip_grad_norm_(self._parameters, 1.0)
         self.optimizer.step()
         self.step += 1
-        self._count += 1
         for name, value in {"loss": float(loss.detach()), **figures}.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._figures.setdefault(name, []).append(value)
         if time.monotonic() - self._saved > self._save_every_s:
             self.save()
 
-    def has_news(self, steps: int) -> bool:
-        """Say whether so many steps, about, have been taken since the last line of the log."""
-        return self._count >= steps - 2
+    @property
+    def steps_since_log(self) -> int:
+        """Steps taken since the last line of the log."""
+        return self.step - self._logged
 
     def log(self, **figures: Any) -> dict[str, Any]:
-        """Write a line: means since the last one, and what is given."""
-        means = {name: round(total / max(self._count, 1), 4) for name, total in self._sums.items()}
+        """Write a line: what is given, and means since the last line, each over the steps that told it."""
+        means = {name: round(sum(values) / len(values), 4) for name, values in self._figures.items()}
         line = {"step": self.step, "progress": round(self.progress, 4), **means, **figures}
-        self._sums, self._count = {}, 0
+        self._figures, self._logged = {}, self.step
         with (self.folder / "log.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
         return line
@@ -105,8 +107,21 @@ class Run:
         self._saved = time.monotonic()
 
     def _resume(self) -> None:
-        state = torch.load(self.folder / "state.pt", weights_only=True)
+        state = read_state(self.folder / "state.pt")
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self._spent_s = state["step"], state["spent_s"]
+        self._logged = self.step
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of a run.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    try:
+        return torch.load(path, weights_only=True)
+    except Exception as error:  # torch raises many types for a file that is cut short or something else
+        raise InputError(f"{path} cannot be read as the state of a run; remove it, and begin the stage anew") from error

@@ -114,6 +114,7 @@ def save_small_model(
         if name != TIED_NAME
     }
     save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
+    (out / "model.safetensors").chmod(0o644)  # the library writes it for its owner alone
     for path in begun.glob("*.json"):
         shutil.copyfile(path, out / path.name)
     config = json.loads((begun / "config.json").read_text(encoding="utf-8"))

@@ -12,12 +12,11 @@ from torch import Tensor
 
 from spatial_mllm_ros.training.examples import CATEGORIES, Example, points_in_world
 
-__all__ = ["CELLS", "ExampleStore", "SceneBatch", "batch_of", "draw_set", "video_of"]
+__all__ = ["CELLS", "SceneBatch", "batch_of", "draw_set", "video_of"]
 
 CELLS = 2  # geometry targets per side of a patch
 _ROWS, _COLUMNS = 6, 8  # patches of a frame
 _FULL_SHARE = 0.08  # of a token's square that a category must cover to count as plainly there
-_COVERED_BY = 0.25  # metres within which two patches show the same place
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,16 +36,6 @@ class SceneBatch:
     points: Tensor
     poses: Tensor
     shares: Tensor
-
-
-class ExampleStore:
-    """Examples in memory, which may be drawn with replacement."""
-
-    def __init__(self, examples: Sequence[Example]) -> None:
-        self.examples = list(examples)
-
-    def draw(self, count: int, rng: np.random.Generator) -> list[Example]:
-        return [self.examples[i] for i in rng.integers(len(self.examples), size=count)]
 
 
 def draw_set(example: Example, count: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from spatial_mllm_ros.model.small_tokenizer import save_tokenizer
 from spatial_mllm_ros.training.examples import CATEGORIES
 from spatial_mllm_ros.training.scenes import Question
+from spatial_mllm_ros.training.scenes.question import CHOICE_HINT, NUMBER_HINT, SEVERAL_INSTANCES, WORDINGS
 
 __all__ = [
     "LESSONS",
@@ -66,46 +67,10 @@ REPHRASINGS = (
     Rephrasing("room_size_estimation", "How large is this room, in square meters?"),
 )
 
-_WORDINGS: dict[str, str] = {
-    "object_counting": "How many {}(s) are in this room?",
-    "object_abs_distance": "Measuring from the closest point of each object, what is the direct distance between the "
-    "{} and the {} (in meters)?",
-    "object_size_estimation": "What is the length of the longest dimension (length, width, or height) of the {}, "
-    "measured in centimeters?",
-    "room_size_estimation": "What is the size of this room (in square meters)?",
-    "object_rel_distance": "Measuring from the closest point of each object, which of these objects ({}, {}, {}, {}) "
-    "is the closest to the {}?",
-    "object_rel_direction_easy": "If I am standing by the {} and facing the {}, is the {} to the left or the right of "
-    "the {}?",
-    "object_rel_direction_medium": "If I am standing by the {} and facing the {}, is the {} to my left, right, or "
-    "back?",
-    "object_rel_direction_hard": "If I am standing by the {} and facing the {}, is the {} to my front-left, "
-    "front-right, back-left, or back-right?",
-    "obj_appearance_order": "What will be the first-time appearance order of the following categories in the video: "
-    "{}, {}, {}, {}?",
-}  # VSI-Bench's, with {} for a thing
-
-_PHRASES = (
-    "system\nYou are a helpful assistant.", "user\n", "assistant\n",
-    "\nPlease answer the question using a single word or phrase.",
-    "\nAnswer with the option's letter from the given choices directly.",
-    "\nOptions:\nA. ", "\nB. ", "\nC. ", "\nD. ", ", ", "?", " and the ",
-    "How many ", "(s) are in this room?",
-    "Measuring from the closest point of each object, what is the direct distance between the ", " (in meters)?",
-    "What is the length of the longest dimension (length, width, or height) of the ", ", measured in centimeters?",
-    "What is the size of this room (in square meters)?",
-    " If multiple rooms are shown, estimate the size of the combined space.",
-    "Measuring from the closest point of each object, which of these objects (", ") is the closest to the ",
-    " If there are multiple instances of an object category, measure to the closest.",
-    "If I am standing by the ", " and facing the ", ", is the ",
-    " to the left or the right of the ",
-    " to my left, right, or back? An object is to my back if I would have to turn at least 135 degrees in order to "
-    "face it.",
-    " to my front-left, front-right, back-left, or back-right? The directions refer to the quadrants of a Cartesian "
-    "plane (if I am standing at the origin and facing along the positive y-axis).",
-    "front-left", "front-right", "back-left", "back-right", "left", "right", "back",
-    "What will be the first-time appearance order of the following categories in the video: ",
-)  # fmt: skip
+_FRAME = ("system\nYou are a helpful assistant.", "user\n", "assistant\n")  # of the chat template
+_LETTERS = ("\nOptions:\nA. ", "\nB. ", "\nC. ", "\nD. ", ", ")
+_HINTS = (f"\n{NUMBER_HINT}", f"\n{CHOICE_HINT}", SEVERAL_INSTANCES)
+_DIRECTIONS = ("front-left", "front-right", "back-left", "back-right", "left", "right", "back")
 
 
 def write_words(folder: Path) -> dict[str, int]:
@@ -121,9 +86,9 @@ def write_words(folder: Path) -> dict[str, int]:
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.decoder = decoders.ByteLevel()
     numbers = sorted({*_PLACES, *(number for group in NUMBERS.values() for number in group if len(number) > 1)})
-    texts = [way.text for way in REPHRASINGS] + [text for text, _ in LESSONS.values()]
-    pieces = [piece for text in texts for piece in re.split(r"\{\d\}", text) if piece]
-    words = dict.fromkeys((*_PHRASES, *pieces, *CATEGORIES, *numbers))
+    texts = [*WORDINGS.values(), *(way.text for way in REPHRASINGS), *(text for text, _ in LESSONS.values())]
+    phrases = [phrase for text in texts for phrase in re.split(r"\{\d?\}", text)]
+    words = dict.fromkeys((*_FRAME, *_LETTERS, *_HINTS, *_DIRECTIONS, *phrases, *CATEGORIES, *numbers))
     backend.add_tokens([AddedToken(word, normalized=False) for word in words if len(word) > 1])
     return save_tokenizer(backend, folder)
 
@@ -146,7 +111,8 @@ def scope_json(kinds: Sequence[str]) -> dict[str, Any]:
     others = {
         kind: [re.sub(r"\{\d\}", "{}", way.text) for way in REPHRASINGS if way.kind == kind] for kind in kinds
     }
-    return {"things": list(CATEGORIES), "questions": {kind: [*others[kind], _WORDINGS[kind]] for kind in kinds}}
+    first = {kind: text[: text.index("?") + 1] for kind, text in WORDINGS.items()}  # the rest explains
+    return {"things": list(CATEGORIES), "questions": {kind: [*others[kind], first[kind]] for kind in kinds}}
 
 
 def answer_words(kind: str) -> Sequence[str]:

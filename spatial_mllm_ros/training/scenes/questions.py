@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.training.scenes.footprints import distance_between
-from spatial_mllm_ros.training.scenes.question import KINDS, Question
+from spatial_mllm_ros.training.scenes.question import KINDS, SEVERAL_INSTANCES, WORDINGS, Question
 from spatial_mllm_ros.training.scenes.room import Furniture, Room
 
 __all__ = ["SEEN_SHARE", "bearing_deg", "make_questions"]
@@ -29,13 +29,10 @@ _MIN_LEAD_M = 0.3  # by which the closest object must be closer than the next
 _MIN_STEP_M = 0.6  # between the three objects of a direction question
 _DIRECTIONS = {
     "easy": (
-        "to the left or the right of the {facing}?",
         ("left", "right"),
         lambda angle: ("left" if angle > 0 else "right", min(abs(angle), 180 - abs(angle)) - 20),
     ),
     "medium": (
-        "to my left, right, or back? An object is to my back if I would have to turn at least 135 degrees in order to "
-        "face it.",
         ("left", "right", "back"),
         lambda angle: (
             "back" if abs(angle) >= 135 else "left" if angle > 0 else "right",
@@ -43,15 +40,13 @@ _DIRECTIONS = {
         ),
     ),
     "hard": (
-        "to my front-left, front-right, back-left, or back-right? The directions refer to the quadrants of a Cartesian "
-        "plane (if I am standing at the origin and facing along the positive y-axis).",
         ("front-left", "front-right", "back-left", "back-right"),
         lambda angle: (
             f"{'front' if abs(angle) < 90 else 'back'}-{'left' if angle > 0 else 'right'}",
             min(abs(angle), 180 - abs(angle), abs(abs(angle) - 90)) - 12,
         ),
     ),
-}  # wording, answers, and a rule: from an angle (degrees, to the left) to the answer and how clear it is (> 0)
+}  # answers, and a rule: from an angle (degrees, to the left) to the answer and how clear it is (> 0)
 
 
 def make_questions(
@@ -142,7 +137,7 @@ class _Asker:
         return [
             Question(
                 kind="object_counting",
-                text=f"How many {name}(s) are in this room?",
+                text=WORDINGS["object_counting"].format(name),
                 answer=str(self._counted[name]),
                 categories=(name,),
             )
@@ -155,10 +150,7 @@ class _Asker:
             for one, two in itertools.permutations(self._corners, 2)
         ]
         pairs = [pair for pair in pairs if pair[2] >= _MIN_DISTANCE_M]
-        text = (
-            "Measuring from the closest point of each object, what is the direct distance between the {} and the {} "
-            "(in meters)?"
-        )
+        text = WORDINGS["object_abs_distance"]
         return [
             Question(
                 kind="object_abs_distance", text=text.format(one, two), answer=f"{metres:.1f}", categories=(one, two)
@@ -170,8 +162,7 @@ class _Asker:
         return [
             Question(
                 kind="object_size_estimation",
-                text=f"What is the length of the longest dimension (length, width, or height) of the {piece.category}, "
-                "measured in centimeters?",
+                text=WORDINGS["object_size_estimation"].format(piece.category),
                 answer=f"{100 * max(piece.size):.0f}",
                 categories=(piece.category,),
             )
@@ -179,10 +170,7 @@ class _Asker:
         ]
 
     def _room_size(self, count: int, rng: np.random.Generator) -> list[Question]:
-        text = (
-            "What is the size of this room (in square meters)? If multiple rooms are shown, estimate the size of the "
-            "combined space."
-        )
+        text = WORDINGS["room_size_estimation"]
         return [Question(kind="room_size_estimation", text=text, answer=f"{self._room.area_m2:.1f}")][:count]
 
     def _rel_distance(self, count: int, rng: np.random.Generator) -> list[Question]:
@@ -195,12 +183,9 @@ class _Asker:
             nearest, second = np.argsort(distances, kind="stable")[:2]
             if distances[second] - distances[nearest] < _MIN_LEAD_M:
                 continue
-            text = (
-                "Measuring from the closest point of each object, which of these objects "
-                f"({', '.join(others)}) is the closest to the {target}?"
-            )
+            text = WORDINGS["object_rel_distance"].format(*others, target)
             if any(self._counted[other] > 1 for other in others):
-                text += " If there are multiple instances of an object category, measure to the closest."
+                text += SEVERAL_INSTANCES
             questions.append(
                 Question(
                     kind="object_rel_distance",
@@ -218,7 +203,8 @@ class _Asker:
 
     def _direction(self, level: str, count: int, rng: np.random.Generator) -> list[Question]:
         """Draw the answer first, then three objects that give it: no answer is more likely than another."""
-        wording, answers, rule = _DIRECTIONS[level]
+        kind = f"object_rel_direction_{level}"
+        answers, rule = _DIRECTIONS[level]
         by_answer: dict[str, list[tuple[str, str, str]]] = {answer: [] for answer in answers}
         for three in itertools.permutations(self._single, 3):
             spots = [piece.centre for piece in three]
@@ -233,9 +219,8 @@ class _Asker:
                 options = tuple(_drawn(rng, list(answers), len(answers)))
                 questions.append(
                     Question(
-                        kind=f"object_rel_direction_{level}",
-                        text=f"If I am standing by the {standing} and facing the {facing}, is the {querying} "
-                        + wording.format(facing=facing),
+                        kind=kind,
+                        text=WORDINGS[kind].format(standing, facing, querying, facing),
                         answer="ABCD"[options.index(answer)],
                         options=options,
                         categories=(standing, facing, querying),
@@ -258,8 +243,7 @@ class _Asker:
             questions.append(
                 Question(
                     kind="obj_appearance_order",
-                    text="What will be the first-time appearance order of the following categories in the video: "
-                    f"{', '.join(names)}?",
+                    text=WORDINGS["obj_appearance_order"].format(*names),
                     answer="ABCD"[options.index(order)],
                     options=tuple(", ".join(option) for option in options),
                     categories=tuple(names),
