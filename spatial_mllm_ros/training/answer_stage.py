@@ -173,7 +173,7 @@ class QuestionPool:
 
     def __init__(self) -> None:
         self._num_known = 0
-        self._kept: dict[int, list[Question]] = {}
+        self._kept: dict[int, list[int]] = {}
 
     def keep_up(self, examples: Sequence[Example]) -> None:
         """Choose anew when examples have been added."""
@@ -181,7 +181,7 @@ class QuestionPool:
             return
         self._num_known = len(examples)
         kept = {id(question) for question in equalised([q for one in examples for q in one.questions])}
-        self._kept = {one.seed: [q for q in one.questions if id(q) in kept] for one in examples}
+        self._kept = {one.seed: [i for i, q in enumerate(one.questions) if id(q) in kept] for one in examples}
 
     def ask(
         self, example: Example, chosen: NDArray[np.int64], rng: np.random.Generator, lessons_only: bool = False
@@ -189,7 +189,8 @@ class QuestionPool:
         """Draw questions about a keyframe set, every kind alike."""
         drawn = _evenly(lessons(example, chosen), 10 if lessons_only else 5, rng)
         if not lessons_only:
-            drawn += _evenly(self._kept.get(example.seed, example.questions), 8, rng)
+            kept = self._kept.get(example.seed, range(len(example.questions)))
+            drawn += _evenly([example.questions[i] for i in kept], 8, rng)
         return [Asked(question, rephrased(question, rng)) for question in drawn]
 
 

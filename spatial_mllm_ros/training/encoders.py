@@ -57,10 +57,12 @@ class SpatialProbe(nn.Module):
         return self.log_depth(x) + 0.7, self.points(x).unflatten(-1, (4, 3))
 
 
-def recognition_loss(network: SpatialNetwork, probe: RecognitionProbe, batch: SceneBatch) -> tuple[Tensor, Tensor]:
-    """Give the loss, and the logits [B,T,P/4,categories]."""
-    logits = probe(encode_2d(network, batch.video))
-    return F.binary_cross_entropy_with_logits(logits, batch.shares) * 10, logits
+def recognition_loss(
+    network: SpatialNetwork, probe: RecognitionProbe, video: Tensor, shares: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Give the loss, and the logits [B,T,P/4,categories]; see `SceneBatch` for what is given."""
+    logits = probe(encode_2d(network, video))
+    return F.binary_cross_entropy_with_logits(logits, shares) * 10, logits
 
 
 def spatial_loss(network: SpatialNetwork, probe: SpatialProbe, batch: SceneBatch) -> tuple[Tensor, dict[str, Any]]:

@@ -90,6 +90,7 @@ class Example:
         centres: float32 [N,3], of their boxes in the world, metres.
         area_m2: of the floor.
         questions: with true answers.
+        is_mirrored: whether images are to be mirrored when decoded; everything else is given as the mirror shows it.
     """
 
     seed: int
@@ -105,12 +106,12 @@ class Example:
     centres: NDArray[np.float32]
     area_m2: float
     questions: Sequence[Question]
+    is_mirrored: bool = False
 
     def images(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Decode frames: uint8 [n,H,W,3] RGB."""
-        return np.stack(
-            [cv2.imdecode(np.frombuffer(self.jpegs[i], np.uint8), cv2.IMREAD_COLOR)[..., ::-1] for i in indices]
-        )
+        images = [cv2.imdecode(np.frombuffer(self.jpegs[i], np.uint8), cv2.IMREAD_COLOR) for i in indices]
+        return np.stack([image[:, :: -1 if self.is_mirrored else 1, ::-1] for image in images])
 
 
 class ExampleMaker:

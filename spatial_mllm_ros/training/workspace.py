@@ -11,10 +11,13 @@ import numpy as np
 from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.model import SpatialMLLM
 from spatial_mllm_ros.training.examples import Example, read_shard
+from spatial_mllm_ros.training.mirror import mirrored
 from spatial_mllm_ros.training.run import read_state
 from spatial_mllm_ros.training.small_model import begin_small_model
 
-__all__ = ["Workspace", "groups", "load_stages"]
+__all__ = ["SAMPLE_SEED", "Workspace", "groups", "load_stages"]
+
+SAMPLE_SEED = 282  # of the room that the sample bag shows: asked about in the demo, so never trained on
 
 
 @dataclass
@@ -50,7 +53,7 @@ class Workspace:
         """
         for path in sorted((self.folder / "examples").glob("train_*.npz")):
             if path not in self._read:
-                self.examples += read_shard(path)
+                self.examples += [one for one in read_shard(path) if one.seed != SAMPLE_SEED]
                 self._read.add(path)
         if not self.validation:
             if len(self.examples) < 2 * self.num_validation:
@@ -62,8 +65,9 @@ class Workspace:
             self.validation, self.examples = self.examples[:count], self.examples[count:]
 
     def draw(self, count: int, rng: np.random.Generator) -> list[Example]:
-        """Draw examples, with replacement."""
-        return [self.examples[i] for i in rng.integers(len(self.examples), size=count)]
+        """Draw examples, with replacement; every other one as a mirror shows it."""
+        drawn = [self.examples[i] for i in rng.integers(len(self.examples), size=count)]
+        return [mirrored(one) if rng.random() < 0.5 else one for one in drawn]
 
 
 def groups(examples: Sequence[Example], size: int) -> list[Sequence[Example]]:
