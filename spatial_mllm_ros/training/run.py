@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from torch import nn
 
 from spatial_mllm_ros.errors import DependencyError, InputError
 
-__all__ = ["Run", "read_state"]
+__all__ = ["Run", "read_state", "taking_over"]
 
 _WARM_UP_STEPS = 200
 _WEIGHT_DECAY = 0.02
 _MUON_RATE = 3.0  # of AdamW's
 _LEAST_SIDE = 32  # of a matrix worth orthogonalising
+_REMEDY = "; remove it, and begin the stage anew"
 
 
 class Run:
@@ -112,12 +114,16 @@ class Run:
         self._saved = time.monotonic()
 
     def _resume(self) -> None:
-        state = read_state(self.folder / "state.pt")
-        for name, module in self.modules.items():
-            module.load_state_dict(state["modules"][name])
-        for optimizer, one in zip(self.optimizers, state["optimizers"]):
-            optimizer.load_state_dict(one)
-        self.step, self._spent_s = state["step"], state["spent_s"]
+        path = self.folder / "state.pt"
+        state = read_state(path)
+        with taking_over(path):
+            for name, module in self.modules.items():
+                module.load_state_dict(state["modules"][name])
+            if len(state["optimizers"]) != len(self.optimizers):
+                raise ValueError(f"{len(state['optimizers'])} optimizers instead of {len(self.optimizers)}")
+            for optimizer, one in zip(self.optimizers, state["optimizers"]):
+                optimizer.load_state_dict(one)
+            self.step, self._spent_s = state["step"], state["spent_s"]
         self._logged = self.step
 
 
@@ -152,6 +158,23 @@ def read_state(path: Path) -> dict[str, Any]:
         InputError: if it is damaged.
     """
     try:
-        return torch.load(path, weights_only=True)
+        state = torch.load(path, weights_only=True)
     except Exception as error:  # torch raises many types for a file that is cut short or something else
-        raise InputError(f"{path} cannot be read as the state of a run; remove it, and begin the stage anew") from error
+        raise InputError(f"{path} cannot be read{_REMEDY}") from error
+    if not isinstance(state, dict) or "modules" not in state:
+        raise InputError(f"{path} is not the state of a run{_REMEDY}")
+    return state
+
+
+@contextlib.contextmanager
+def taking_over(path: Path) -> Iterator[None]:
+    """Call it bad input if what a checkpoint holds is not what is taken from it inside.
+
+    Raises:
+        InputError: naming the file.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{path} is the state of another run ({reason}){_REMEDY}") from error

@@ -12,7 +12,7 @@ from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.model import SpatialMLLM
 from spatial_mllm_ros.training.examples import Example, read_shard
 from spatial_mllm_ros.training.mirror import mirrored
-from spatial_mllm_ros.training.run import read_state
+from spatial_mllm_ros.training.run import read_state, taking_over
 from spatial_mllm_ros.training.small_model import begin_small_model
 
 __all__ = ["SAMPLE_SEED", "Workspace", "groups", "load_stages"]
@@ -95,6 +95,7 @@ def load_stages(model: SpatialMLLM, folder: Path, stages: Sequence[str]) -> None
         path = folder / stage / "state.pt"
         if not path.is_file():
             raise InputError(f"{path} is missing; run spatial-mllm train-small --stage {stage} first")
-        for name, state in read_state(path)["modules"].items():
-            if name in parts:  # what was read off the encoders only to train them is left behind
-                parts[name].load_state_dict(state)
+        modules = read_state(path)["modules"]
+        with taking_over(path):
+            for name in parts.keys() & modules.keys():  # what was read off the encoders only to train them stays behind
+                parts[name].load_state_dict(modules[name])
