@@ -3,7 +3,7 @@
 Takes a loaded model and examples; gives scores per kind of question and tables. Knows neither ROS nor the live path.
 """
 
-from spatial_mllm_ros.evaluation.generated import ARMS, Arm, Interval, Scores, draw_heldout, evaluate
+from spatial_mllm_ros.evaluation.generated import ARMS, Arm, Interval, Scores, debiased, draw_heldout, evaluate
 from spatial_mllm_ros.evaluation.geometry import GeometryScore, score_geometry
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "GeometryScore",
     "Interval",
     "Scores",
+    "debiased",
     "draw_heldout",
     "evaluate",
     "score_geometry",

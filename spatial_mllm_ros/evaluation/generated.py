@@ -23,7 +23,7 @@ from spatial_mllm_ros.training.scenes import Question, equalised
 from spatial_mllm_ros.training.targets import video_of
 from spatial_mllm_ros.training.words import answer_worth
 
-__all__ = ["ARMS", "Arm", "Interval", "Scores", "draw_heldout", "evaluate"]
+__all__ = ["ARMS", "Arm", "Interval", "Scores", "debiased", "draw_heldout", "evaluate"]
 
 KEYFRAMES = 16  # the largest set that examples are drawn for
 _DRAWS = 2000
@@ -142,7 +142,7 @@ def evaluate(
     """
     if len(examples) < 2 or min(len(one.uniform) for one in examples) < KEYFRAMES:
         raise InputError(f"evaluation needs two examples or more, with {KEYFRAMES} keyframes each")
-    asked = _debiased(examples, kinds)
+    asked = debiased(examples, kinds)
     scores: dict[Arm, list[float]] = defaultdict(list)
     network_was_training = model.network.training
     model.network.eval()
@@ -167,7 +167,8 @@ def evaluate(
     )
 
 
-def _debiased(examples: Sequence[Example], kinds: Sequence[str] | None) -> list[list[Asked]]:
+def debiased(examples: Sequence[Example], kinds: Sequence[str] | None = None) -> list[list[Asked]]:
+    """Choose questions about examples so that their words do not tell the answer; all kinds if None."""
     wanted = [q for one in examples for q in one.questions if kinds is None or q.kind in kinds]
     kept = {id(question) for question in equalised(wanted)}
     return [[Asked(q, q.prompt) for q in one.questions if id(q) in kept] for one in examples]

@@ -77,6 +77,11 @@ class BagPlayer:
         self._clock = node.create_publisher(Clock, "/clock", 10) if clock_hz else None
         self._clock_period_ns = int(1e9 / clock_hz) if clock_hz else 0
 
+    def close(self) -> None:
+        """Take the publishers out of the graph."""
+        for publisher in self._publishers.values():
+            self._node.destroy_publisher(publisher)
+
     @property
     def topics(self) -> tuple[str, ...]:
         """Names, in the bag, of the topics that are played."""

@@ -24,6 +24,7 @@ from spatial_mllm_ros.sampling import space_aware_sampling
 from spatial_mllm_ros.training.scenes import (
     CATALOGUE,
     Question,
+    RecordingPlan,
     Room,
     RoomConfig,
     RoomRenderer,
@@ -32,6 +33,7 @@ from spatial_mllm_ros.training.scenes import (
     make_questions,
     make_room,
     make_tour,
+    record_bag,
 )
 from spatial_mllm_ros.training.scenes.renderer import intrinsics_for
 
@@ -46,6 +48,7 @@ __all__ = [
     "draw_shards",
     "points_in_world",
     "read_shard",
+    "record_tour",
     "write_shard",
 ]
 
@@ -127,10 +130,7 @@ class ExampleMaker:
         """Draw the example of a seed; the same seed and config give the same example."""
         config = self.config
         rng = np.random.default_rng((seed, 77))
-        room = make_room(seed, RoomConfig(split=config.split))
-        tour = make_tour(
-            room, TourConfig(frames=config.frames, seconds=config.seconds, dwell_share=config.dwell_share)
-        )
+        room, tour = _drawn(seed, config)
         self._renderer.show(room)
         depth_m, furniture = map(
             np.stack, zip(*(self._renderer.geometry(pose, _COARSE) for pose in tour.world_from_camera))
@@ -189,6 +189,18 @@ class ExampleMaker:
         pixels = furniture[0].size
         seen = [np.bincount(view.ravel() + 1, minlength=len(room.furniture) + 1)[1:] for view in furniture]
         return make_questions(room, np.array(seen) / pixels, per_kind=self.config.per_kind)
+
+
+def record_tour(seed: int, config: ExampleConfig, folder: Path, renderer: RoomRenderer) -> None:
+    """Record the tour of an example's seed as a bag, with depth in every frame; see `record_bag`."""
+    record_bag(*_drawn(seed, config), folder, renderer, RecordingPlan(depth_every=1, jpeg_quality=90))
+
+
+def _drawn(seed: int, config: ExampleConfig) -> tuple[Room, Tour]:
+    room = make_room(seed, RoomConfig(split=config.split))
+    return room, make_tour(
+        room, TourConfig(frames=config.frames, seconds=config.seconds, dwell_share=config.dwell_share)
+    )
 
 
 def points_in_world(depth_m: NDArray[np.floating], world_from_camera: NDArray[np.floating]) -> NDArray[np.float32]:
