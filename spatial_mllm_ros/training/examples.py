@@ -211,6 +211,8 @@ def points_in_world(depth_m: NDArray[np.floating], world_from_camera: NDArray[np
 
 _SETS = ("uniform", "space_aware", "run")
 _ARRAYS = ("frames", *_SETS, "depth_m", "furniture", "world_from_camera", "categories", "centres")
+# What numpy and zipfile raise, depending on which bytes are wrong
+_DAMAGE = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, zipfile.BadZipFile)
 
 
 def write_shard(path: Path, examples: Sequence[Example]) -> None:
@@ -244,7 +246,7 @@ def read_shard(path: Path) -> list[Example]:
     """
     try:
         return list(_read_examples(path))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise InputError(f"{path} holds no examples that can be read ({error}); remove it, and draw it anew") from error
 
 

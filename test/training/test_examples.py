@@ -1,9 +1,12 @@
 """Examples hold what was drawn, in the same place, and come back from a file as they were."""
 
+import io
+
 import numpy as np
 import pytest
+from support.made_up import made_up
 
-from spatial_mllm_ros.errors import DependencyError
+from spatial_mllm_ros.errors import DependencyError, InputError
 from spatial_mllm_ros.training.examples import (
     Example,
     ExampleConfig,
@@ -51,3 +54,31 @@ def test_a_shard_gives_back_what_was_written(example, tmp_path):
     for name in ("frames", "uniform", "space_aware", "run", "depth_m", "furniture", "world_from_camera", "centres"):
         np.testing.assert_array_equal(getattr(again, name), getattr(example, name))
     assert isinstance(again, Example)
+
+
+def npz(about):
+    file = io.BytesIO()
+    np.savez(file, about=np.frombuffer(about, np.uint8))
+    return file.getvalue()
+
+
+def damaged(whole):
+    yield from (b"", b"a letter", whole[:1], whole[: len(whole) // 2], whole[:-1])
+    yield from map(npz, (b"[", b"3", b"[1]", b'{"a": 1}', b"[{}]", b'[{"seed": 1, "area_m2": 2, "questions": [[1]]}]'))
+    alone = io.BytesIO()
+    np.save(alone, np.zeros(3))
+    yield alone.getvalue()
+    directory = whole.rindex(b"PK\x01\x02")  # the last entry of the archive's list, of which numpy reads first
+    for at, value in ((directory + 8, 1), (directory + 8, 32), (directory + 10, 99)):  # encrypted, patched, packed
+        yield whole[:at] + bytes([value]) + whole[at + 1 :]
+    yield whole.replace(b"object_counting", b"object-counting")  # its checksum tells
+
+
+def test_a_damaged_shard_is_bad_input_that_names_the_file(tmp_path):
+    path = tmp_path / "train_000000.npz"
+    write_shard(path, [made_up(0)])
+    for index, content in enumerate(damaged(path.read_bytes())):
+        path.write_bytes(content)
+        with pytest.raises(InputError) as raised:
+            read_shard(path)
+        assert f"{path} holds no examples that can be read" in str(raised.value), index
