@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,16 +17,24 @@ _COLOURS = ("#4c8dd6", "#c98a1b", "#8a8f98", "#2a9d5c", "#b04a5a", "#6a5acd")
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Read a `log.jsonl`."""
-    return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+    """Read a `log.jsonl`; a line that was cut short when its run was killed is left out."""
+    lines = []
+    for text in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            lines.append(json.loads(text))
+    return lines
 
 
 def draw_curves(title: str, lines: Sequence[Mapping[str, Any]]) -> str:
-    """Draw every figure over steps, as SVG text; figures that are grouped in the log share a chart."""
+    """Draw every figure over steps, as SVG text; figures that are grouped in the log share a chart.
+
+    Values that are not finite are left out: a check may find nothing to measure.
+    """
     charts: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for line in lines:
         for chart, curve, value in _figures(line):
-            charts.setdefault(chart, {}).setdefault(curve, []).append((line["step"], value))
+            if math.isfinite(value):
+                charts.setdefault(chart, {}).setdefault(curve, []).append((line["step"], value))
     rows = -(-len(charts) // _COLUMNS)
     width, height = _COLUMNS * _WIDTH, 40 + rows * _HEIGHT
     parts = [
