@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.scenes < 2:
         raise InputError(f"--scenes must be at least 2, not {args.scenes}")
     torch.set_num_threads(1)
-    model = load_spatial_mllm(args.checkpoint, geometry=args.what == "geometry")
+    model = load_spatial_mllm(args.checkpoint, geometry=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=args.json) as progress:
         drawing = progress.add_task("drawing tours", total=args.scenes)
@@ -109,6 +109,8 @@ def _comparisons() -> dict[str, tuple]:
     for count in (4, 8, 16):
         for other in ("uniform", "recent"):
             found[f"space-aware - {other}, {count}"] = (Arm("video", "space-aware", count), Arm("video", other, count))
+    for one, other in (("by depth", "uniform"), ("by VGGT", "uniform"), ("by VGGT", "by depth")):
+        found[f"{one} - {other}, 4 of 16"] = (Arm("video", one, 4), Arm("video", other, 4))
     return found
 
 

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.model import SpatialMLLM
+from spatial_mllm_ros.sampling import space_aware_sampling
 from spatial_mllm_ros.training.answers import Asked, ask_packed, fuse, pack, see, worth_of_answers
-from spatial_mllm_ros.training.examples import SHARD, Example, ExampleConfig, draw_shards, read_shard
+from spatial_mllm_ros.training.examples import SHARD, Example, ExampleConfig, draw_shards, points_in_world, read_shard
 from spatial_mllm_ros.training.scenes import Question, equalised
 from spatial_mllm_ros.training.targets import video_of
 from spatial_mllm_ros.training.words import answer_worth
@@ -36,7 +37,8 @@ class Arm:
 
     Attributes:
         shown: "video", "wrong video" (another room's), "2D only", "3D only" or "nothing".
-        keyframes: "space-aware", "uniform" or "recent".
+        keyframes: "space-aware" (by true depth and pose, from the whole tour), "uniform" or "recent"; or space-aware
+            from 16 evenly spaced frames, "by depth" or "by VGGT", as the model's own geometry heads see it.
         count: how many keyframes.
     """
 
@@ -52,6 +54,7 @@ ARMS = (
     *(Arm(shown, "space-aware", 8) for shown in ("video", "wrong video", "2D only", "3D only", "nothing")),
     *(Arm("video", keyframes, 8) for keyframes in ("uniform", "recent")),
     *(Arm("video", keyframes, count) for count in (4, 16) for keyframes in ("space-aware", "uniform", "recent")),
+    *(Arm("video", keyframes, 4) for keyframes in ("by depth", "by VGGT")),
 )
 
 
@@ -138,7 +141,7 @@ def evaluate(
 
     Raises:
         InputError: if there are too few examples, or their keyframe sets are too small, or the model's vocabulary is
-            another.
+            another, or it has no geometry heads and an arm needs them.
     """
     if len(examples) < 2 or min(len(one.uniform) for one in examples) < KEYFRAMES:
         raise InputError(f"evaluation needs two examples or more, with {KEYFRAMES} keyframes each")
@@ -184,7 +187,7 @@ def _score_batch(
     if not any(asked):
         return
     for keyframes, count in dict.fromkeys((arm.keyframes, arm.count) for arm in arms):
-        seen = see(model, video_of(examples, [_keyframes(one, keyframes, count) for one in examples]))
+        seen = see(model, video_of(examples, [_keyframes(model, one, keyframes, count) for one in examples]))
         fused = fuse(model, seen)
         packed = pack(model, asked, seen.grid)
         shown = {
@@ -199,13 +202,26 @@ def _score_batch(
                 scores[arm] += worth_of_answers(packed, ask_packed(model, packed, shown[arm.shown])[0])
 
 
-def _keyframes(example: Example, keyframes: str, count: int) -> NDArray[np.int64]:
+def _keyframes(model: SpatialMLLM, example: Example, keyframes: str, count: int) -> NDArray[np.int64]:
     if keyframes == "space-aware":
         return np.sort(example.space_aware[:count])
     if keyframes == "recent":
         return example.run[-count:]
+    if keyframes in ("by depth", "by VGGT"):
+        points, confidence = _geometry(model if keyframes == "by VGGT" else None, example)
+        return example.uniform[list(space_aware_sampling(points, confidence, count).indices)]
     step = KEYFRAMES // count
     return example.uniform[step // 2 :: step][:count]
+
+
+def _geometry(model: SpatialMLLM | None, example: Example) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give points [T,h,w,3] and confidence [T,h,w] of evenly spaced frames: the model's, or the true ones."""
+    if model:
+        predicted = model.predict_geometry(example.images(example.uniform))
+        return predicted.points, predicted.confidence
+    depth_m = example.depth_m[example.uniform].astype(np.float32)
+    points = points_in_world(depth_m, example.world_from_camera[example.uniform])
+    return points, np.ones(points.shape[:3], np.float32)
 
 
 def _floors(questions: Sequence[Question]) -> dict[str, float]:

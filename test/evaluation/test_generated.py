@@ -35,11 +35,14 @@ def test_too_few_examples_or_keyframes_are_refused(model):
         evaluate(model, [made_up(0), made_up(1)])
 
 
-def test_keyframe_sets_are_those_of_their_names():
+def test_keyframe_sets_are_those_of_their_names(model):
     example = made_up(0, frames=32, keyframes=16)
-    assert _keyframes(example, "recent", 4).tolist() == [28, 29, 30, 31]
-    assert _keyframes(example, "uniform", 4).tolist() == [4, 12, 20, 28]
-    assert _keyframes(example, "space-aware", 4).tolist() == sorted(example.space_aware[:4].tolist())
+    assert _keyframes(model, example, "recent", 4).tolist() == [28, 29, 30, 31]
+    assert _keyframes(model, example, "uniform", 4).tolist() == [4, 12, 20, 28]
+    assert _keyframes(model, example, "space-aware", 4).tolist() == sorted(example.space_aware[:4].tolist())
+    for keyframes in ("by depth", "by VGGT"):
+        chosen = _keyframes(model, example, keyframes, 4)
+        assert len(set(chosen)) == 4 and set(chosen) <= set(example.uniform)
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
