@@ -2,10 +2,12 @@
 
 Looking is dear and what is seen does not change, so it is kept: each step looks at two new scenes and asks about
 sixteen of the last thousand. Lessons come first, alone; then all questions, with an encoder left out now and then.
+Beside the answers there is a dense target: the last state of every visual token must tell what shows there, and where.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from spatial_mllm_ros.model import SpatialMLLM
 from spatial_mllm_ros.training.answers import (
@@ -31,11 +34,12 @@ from spatial_mllm_ros.training.answers import (
 from spatial_mllm_ros.training.examples import CATEGORIES, Example
 from spatial_mllm_ros.training.run import Run, read_state
 from spatial_mllm_ros.training.scenes import Question, equalised
-from spatial_mllm_ros.training.targets import draw_set, video_of
+from spatial_mllm_ros.training.small_model import SIZES
+from spatial_mllm_ros.training.targets import SceneBatch, batch_of, draw_set, video_of
 from spatial_mllm_ros.training.words import rephrased
 from spatial_mllm_ros.training.workspace import Workspace, groups, load_stages
 
-__all__ = ["AnswerStage", "QuestionPool", "SceneMemory", "score_answers", "settle"]
+__all__ = ["AnswerStage", "QuestionPool", "SceneMemory", "SceneProbe", "score_answers", "settle", "together"]
 
 _SCENES, _NEW_SCENES, _KEPT_SCENES = 16, 2, 1024  # in a step
 _FEW = 128  # kept scenes; while there are no more, a step looks at as many as it asks about
@@ -63,9 +67,10 @@ class AnswerStage:
         network = self._model.network
         for part in (network.visual, network.spatial_encoder):
             part.requires_grad_(False)
+        self._probe = SceneProbe(SIZES.hidden)
         self.run = Run(
             work.folder / "answers",
-            {"connector": network.connector, "language": network.model, "visual": network.visual},
+            {"connector": network.connector, "language": network.model, "visual": network.visual, "probe": self._probe},
             learning_rate=1.2e-3,
             hours=hours,
         )
@@ -84,15 +89,19 @@ class AnswerStage:
         self._pool.keep_up(self._work.examples)
         for example in self._work.draw(_SCENES if len(memory) < _FEW else _NEW_SCENES, rng):
             chosen = draw_set(example, frames, rng)
-            memory.add(example, chosen, see(self._model, video_of([example], [chosen], rng)))
+            batch = batch_of([example], [chosen], rng)
+            memory.add(_Scene(example, chosen, see(self._model, batch.video), *_targets(batch)))
         scenes = memory.draw(_SCENES, rng)
         asked = [self._pool.ask(scene.example, scene.chosen, rng, lessons_only) for scene in scenes]
-        seen = memory.together(scenes)
+        seen, shares, points = together(scenes)
         packed = pack(self._model, asked, seen.grid)
         fused = fuse(self._model, seen)
         fused = fused if lessons_only else _with_parts_left_out(fused, seen.visual, rng)
-        loss, figures = answer_loss(self._model, packed, *ask_packed(self._model, packed, fused))
-        self.run.update(loss, **{f"loss_{kind}": value for kind, value in figures.items()})
+        *logits, states = ask_packed(self._model, packed, fused)
+        loss, figures = answer_loss(self._model, packed, *logits)
+        what, where = self._probe.losses(states, shares, points)
+        figures = {f"loss_{kind}": value for kind, value in figures.items()}
+        self.run.update(loss + 3 * what + where, what=float(what.detach()), where=float(where.detach()), **figures)
 
     def check(self) -> dict[str, Any]:
         """Score the answers about rooms that are not trained on."""
@@ -101,11 +110,13 @@ class AnswerStage:
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """A keyframe set that the encoders have seen."""
+    """A keyframe set that the encoders have seen; shares [T,S,categories] and points [T,S,3] of every square."""
 
     example: Example
     chosen: NDArray[np.int64]
     seen: Seen
+    shares: Tensor
+    points: Tensor
 
 
 class SceneMemory:
@@ -117,22 +128,51 @@ class SceneMemory:
     def __len__(self) -> int:
         return len(self._scenes)
 
-    def add(self, example: Example, chosen: NDArray[np.int64], seen: Seen) -> None:
+    def add(self, scene: _Scene) -> None:
         """Keep one scene; the oldest goes if there are too many."""
+        seen = scene.seen
         kept = Seen(visual=seen.visual.half(), spatial=seen.spatial.half(), grid=seen.grid)
-        self._scenes.append(_Scene(example, chosen, kept))
+        self._scenes.append(
+            dataclasses.replace(scene, seen=kept, shares=scene.shares.half(), points=scene.points.half())
+        )
 
     def draw(self, count: int, rng: np.random.Generator) -> list[_Scene]:
         """Draw scenes, with replacement."""
         return [self._scenes[i] for i in rng.integers(len(self._scenes), size=count)]
 
-    @staticmethod
-    def together(scenes: Sequence[_Scene]) -> Seen:
-        """Put scenes into one batch."""
-        visual, spatial = (
-            torch.cat([getattr(scene.seen, name) for scene in scenes]).float() for name in ("visual", "spatial")
+
+def together(scenes: Sequence[_Scene]) -> tuple[Seen, Tensor, Tensor]:
+    """Put scenes into one batch: what was seen, shares [B,T,S,categories] and points [B,T,S,3]."""
+    visual, spatial = (
+        torch.cat([getattr(scene.seen, name) for scene in scenes]).float() for name in ("visual", "spatial")
+    )
+    shares, points = (torch.stack([getattr(scene, name) for scene in scenes]).float() for name in ("shares", "points"))
+    return Seen(visual=visual, spatial=spatial, grid=scenes[0].seen.grid), shares, points
+
+
+def _targets(batch: SceneBatch) -> tuple[Tensor, Tensor]:
+    """Give what shows in every square of 2 x 2 patches of one scene, and where its middle lies, metres."""
+    rows, columns = batch.video.shape[3] // 28, batch.video.shape[4] // 28
+    middles = batch.points.mean(3)[0].unflatten(1, (rows, 2, columns, 2))  # [T,h,2,w,2,3]
+    return batch.shares[0], middles.mean((2, 4)).flatten(1, 2)
+
+
+class SceneProbe(nn.Module):
+    """Reads off the language model's last states, linearly, what every visual token shows and where; for training."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.shares = nn.Linear(channels, 2 * len(CATEGORIES))
+        self.points = nn.Linear(channels, 2 * 3)
+
+    def losses(self, states: Tensor, shares: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Compare states [B,T/2*S,D] with shares [B,T,S,categories] and points [B,T,S,3] in the first camera."""
+        told, places = (
+            part(states).unflatten(1, (-1, shares.shape[2])).unflatten(-1, (2, -1)).transpose(2, 3).flatten(1, 2)
+            for part in (self.shares, self.points)
         )
-        return Seen(visual=visual, spatial=spatial, grid=scenes[0].seen.grid)
+        distance = (places - points).norm(dim=-1) / (0.5 + points.norm(dim=-1)).sqrt()
+        return F.binary_cross_entropy_with_logits(told, shares), distance.clamp(max=4.0).mean()
 
 
 @torch.no_grad()

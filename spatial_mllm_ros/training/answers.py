@@ -209,14 +209,15 @@ def pack(model: SpatialMLLM, asked: Sequence[Sequence[Asked]], grid: tuple[int, 
     )
 
 
-def ask_packed(model: SpatialMLLM, packed: Packed, fused: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the logits [M,V] of every answer, and of what follows it."""
+def ask_packed(model: SpatialMLLM, packed: Packed, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the logits [M,V] of every answer and of what follows it, and the last states [B,S,D] of what is seen."""
     network = model.network
     embeds = network.model.embed_tokens(packed.input_ids)
     embeds = embeds.masked_scatter(packed.is_video[..., None], fused.to(embeds.dtype))
     hidden = network.model.read(embeds, packed.positions, packed.mask)
     answers, stops = hidden[packed.rows, packed.places], hidden[packed.rows, packed.stops]
-    return network.lm_head(answers), network.lm_head(stops)
+    seen = hidden[packed.is_video].unflatten(0, (len(hidden), -1))
+    return network.lm_head(answers), network.lm_head(stops), seen
 
 
 def worth_of_answers(packed: Packed, logits: Tensor) -> list[float]:
