@@ -16,7 +16,7 @@ from spatial_mllm_ros.training.scenes.rendering import RenderedTour, render_tour
 from spatial_mllm_ros.training.scenes.room import Furniture, Room
 from spatial_mllm_ros.training.scenes.scoring import mean_relative_accuracy, score
 from spatial_mllm_ros.training.scenes.tour import Tour, TourConfig, make_tour
-from spatial_mllm_ros.training.scenes.truth import room_truth, save_arrays
+from spatial_mllm_ros.training.scenes.truth import questions_from_truth, room_truth, save_arrays
 
 __all__ = [
     "CATALOGUE",
@@ -38,6 +38,7 @@ __all__ = [
     "mean_relative_accuracy",
     "record_bag",
     "render_tour",
+    "questions_from_truth",
     "room_truth",
     "save_arrays",
     "score",

@@ -14,7 +14,7 @@ from spatial_mllm_ros.training.scenes.question import Question
 from spatial_mllm_ros.training.scenes.rendering import RenderedTour
 from spatial_mllm_ros.training.scenes.room import Room
 
-__all__ = ["room_truth", "save_arrays"]
+__all__ = ["questions_from_truth", "room_truth", "save_arrays"]
 
 
 def room_truth(room: Room, questions: Sequence[Question] = ()) -> dict[str, Any]:
@@ -50,6 +50,26 @@ def room_truth(room: Room, questions: Sequence[Question] = ()) -> dict[str, Any]
             for question in questions
         ],
     }
+
+
+def questions_from_truth(path: Path) -> list[Question]:
+    """Read the questions of a file that `spatial-mllm generate --truth` wrote.
+
+    Raises:
+        InputError: if it is not there, or not such a file.
+    """
+    try:
+        return [
+            Question(
+                kind=one["kind"],
+                text=one["question"],
+                answer=one["answer"],
+                options=tuple(one.get("options", ())),
+            )
+            for one in json.loads(path.read_text(encoding="utf-8"))["questions"]
+        ]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} does not hold questions with their true answers: {error}") from error
 
 
 def save_arrays(folder: Path, room: Room, rendered: RenderedTour, questions: Sequence[Question] = ()) -> None:

@@ -16,10 +16,12 @@ from spatial_mllm_ros.training.scenes import (
     TourConfig,
     make_room,
     make_tour,
+    questions_from_truth,
     record_bag,
     room_truth,
     save_arrays,
 )
+from spatial_mllm_ros.training.scenes.question import KINDS
 from spatial_mllm_ros.training.scenes.rendering import render_tour
 
 DATA = Path(__file__).parents[2] / "data"
@@ -116,3 +118,15 @@ def test_sample_bag_is_small_and_thirty_hertz():
         counts = {topic.name: topic.count for topic in bag.topics}
         assert counts["/camera/color/image_raw/compressed"] == 600 == counts["/odom"]
         assert bag.length_s == pytest.approx(599 / 30, abs=0.01)
+
+
+def test_the_sample_rooms_questions_are_read_with_their_answers(tmp_path):
+    questions = questions_from_truth(DATA / "sample_room.json")
+    assert {question.kind for question in questions} == set(KINDS)
+    assert all(question.chosen in question.prompt for question in questions if question.options)
+    for text in ("{", '{"questions": [{"kind": "object_counting"}]}', "[]"):
+        (tmp_path / "room.json").write_text(text)
+        with pytest.raises(InputError, match=r"room\.json does not hold questions"):
+            questions_from_truth(tmp_path / "room.json")
+    with pytest.raises(InputError, match=r"absent\.json"):
+        questions_from_truth(tmp_path / "absent.json")
