@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,8 @@ __all__ = ["Pipeline", "check_model", "load_model"]
 
 _log = logging.getLogger(__name__)
 _HEADS = {"vggt": True, "auto": None, "depth": False, "none": False}  # whether VGGT's are loaded; None: if there
+_DISCOVERY_S = 1.0  # a node just made finds other nodes' publishers after 0.1 to 0.35 s
+_LOOK_EVERY_S = 0.02
 
 
 def check_model(config: Config) -> None:
@@ -74,7 +77,8 @@ class Pipeline:
         config: all parameters.
         on_selection: called from a background thread with every new keyframe set.
         load: gives the model.
-        has_depth: says whether depth, intrinsics and poses are published, so that VGGT's heads need not be loaded.
+        has_depth: says whether depth, intrinsics and poses are published, so that VGGT's heads need not be loaded;
+            asked for up to a second, never after `close`.
 
     Attributes:
         reasoner: None until the model is loaded, and after `close`.
@@ -93,7 +97,7 @@ class Pipeline:
         self._config, self._on_selection, self._load_model = config, on_selection, load
         self._has_depth = has_depth
         self._engines: BackgroundOpening | None = None
-        self._is_closed = False
+        self._is_closed = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._load, name="spatial_mllm load", daemon=True)
         self._thread.start()
@@ -159,7 +163,7 @@ class Pipeline:
     def close(self) -> None:
         """Stop the reasoner; a model still being loaded is thrown away when it is there."""
         with self._lock:
-            self._is_closed = True
+            self._is_closed.set()
             reasoner, self.reasoner = self.reasoner, None
         if self._engines is not None:
             self._engines.close()
@@ -169,11 +173,13 @@ class Pipeline:
     def _load(self) -> None:
         try:
             config = self._config
-            if config.geometry.provider == "auto" and self._has_depth():
+            if config.geometry.provider == "auto" and self._finds_depth():
                 config = replace(config, geometry=replace(config.geometry, provider="depth"))
+            if self._is_closed.is_set():
+                return
             model = self._load_model(config)
             with self._lock:
-                if self._is_closed:
+                if self._is_closed.is_set():
                     return
                 self.reasoner = self._make_reasoner(model)
                 self._open_engines(model)
@@ -187,6 +193,17 @@ class Pipeline:
             _log.info("%s is loaded on %s", self.name, self.device)
             if not model.is_trained:
                 _log.warning("%s has random weights: its answers mean nothing", self.name)
+
+    def _finds_depth(self) -> bool:
+        deadline = time.monotonic() + _DISCOVERY_S
+        while True:
+            with self._lock:  # `close` waits for it, so the node is still there
+                if self._is_closed.is_set():
+                    return False
+                if self._has_depth():
+                    return True
+            if time.monotonic() > deadline or self._is_closed.wait(_LOOK_EVERY_S):
+                return False
 
     def _make_reasoner(self, model: SpatialMLLM) -> Reasoner:
         config = self._config

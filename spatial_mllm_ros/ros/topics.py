@@ -32,7 +32,10 @@ def image_topic(node: Node, base: str, transport: str) -> str:
 
 
 def is_depth_published(node: Node, depth_transport: str) -> bool:
-    """Say whether someone publishes all that point maps from depth need: depth, calibration and pose."""
+    """Say whether someone publishes all that point maps from depth need: depth, calibration and pose.
+
+    As far as the node has found out: it takes some tenths of a second to find publishers that were there before it.
+    """
     depth, info = image_topic(node, "~/depth", depth_transport), "~/camera_info"
     has_pose = any(node.count_publishers(node.resolve_topic_name(name)) for name in ("~/odometry", "~/pose"))
     return has_pose and all(node.count_publishers(node.resolve_topic_name(name)) for name in (depth, info))

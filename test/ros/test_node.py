@@ -13,13 +13,14 @@ pytest.importorskip("spatial_mllm_ros.msg", reason="the interfaces are not built
 
 import cv2
 from action_msgs.msg import GoalStatus
+from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
 from rclpy.action import ActionClient
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from spatial_mllm_ros.action import AskSpatial
 from spatial_mllm_ros.msg import Keyframes, SpatialAnswer
 from std_srvs.srv import Trigger
@@ -135,6 +136,17 @@ def test_a_model_that_cannot_be_loaded_is_said_in_answers_and_diagnostics(run):
     until(lambda: "shard 2 is damaged" in running.message("model"), "the reason")
 
 
+@pytest.mark.parametrize(("pose", "provider"), [("odometry", "depth"), ("pose", "depth"), ("", "auto")])
+def test_auto_geometry_is_depth_if_all_that_it_needs_is_published_already(run, pose, provider):
+    loaded = []
+    running = run(load=lambda config: loaded.append(config), autostart=False, geometry__provider="auto")
+    kinds = {"depth": Image, "camera_info": CameraInfo, "odometry": Odometry, "pose": PoseStamped}
+    for name in ("depth", "camera_info", *([pose] if pose else ())):
+        running.peer.create_publisher(kinds[name], f"/spatial_mllm/{name}", 10)
+    running.node.start()  # at once: the node has not yet found the publishers
+    assert until(lambda: loaded, "loading")[0].geometry.provider == provider
+
+
 def test_a_wrong_override_names_the_parameter():
     with pytest.raises(InputError, match="sampling.num_keyframes"):
         RunningNode(sampling__num_keyframes=3)
@@ -161,13 +173,13 @@ def test_camera_images_become_keyframes_and_an_answer_with_their_stamps(run):
 
 
 def test_depth_and_odometry_give_coverage_and_a_point_cloud(run):
-    running = run(sampling__voxel_size_m=0.2)
+    running = run(sampling__voxel_size_m=0.2, geometry__provider="depth")
     clouds, keyframes = [], []
     running.peer.create_subscription(PointCloud2, "/spatial_mllm/coverage", clouds.append, LATCHED)
     running.peer.create_subscription(Keyframes, "/spatial_mllm/keyframes", keyframes.append, LATCHED)
     colour, depth = running.camera(), running.camera("/spatial_mllm/depth")
     odometry = running.camera("/spatial_mllm/odometry", kind=Odometry)
-    info = running.camera("/spatial_mllm/camera_info", kind=_camera_info().__class__)
+    info = running.camera("/spatial_mllm/camera_info", kind=CameraInfo)
     stamps = iter(range(1000))
 
     def publish_and_look():
@@ -230,7 +242,7 @@ def test_a_publisher_whose_quality_of_service_does_not_fit_is_named(run, caplog)
     topic = "/front/image_raw"
     override = {f"qos_overrides.{topic}.subscription.reliability": "reliable"}
     running = run(remap=[f"~/image:={topic}"], **override)
-    running.peer.create_publisher(image_msg(0).__class__, topic, BEST_EFFORT)
+    running.peer.create_publisher(Image, topic, BEST_EFFORT)
     until(lambda: "does not fit" in running.message("camera"), "a report")
     for word in ("/peer", topic, "best effort publisher and reliable subscription", "qos_overrides"):
         assert word in running.message("camera")
@@ -447,8 +459,6 @@ def _count(running):
 
 
 def _camera_info():
-    from sensor_msgs.msg import CameraInfo
-
     info = CameraInfo(width=32, height=24, k=[30.0, 0.0, 15.5, 0.0, 30.0, 11.5, 0.0, 0.0, 1.0])
     info.header.frame_id = "camera"
     return info

@@ -29,6 +29,7 @@ QUICK = {
     "frames.min_sharpness": 0.0,
     "frames.min_motion": 0.0,
     "frames.use_cv_bridge": False,
+    "geometry.provider": "none",  # "auto" takes a second to look for depth
     "sampling.num_keyframes": 2,
     "reasoning.min_refresh_s": 0.0,
     "reasoning.max_duty": 1.0,
