@@ -1,14 +1,15 @@
-"""What a measurement ran on."""
+"""What a measurement ran on, and the memory of a process over time."""
 
 from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["describe_machine", "resident_bytes"]
+__all__ = ["describe_machine", "resident_bytes", "slope_per_minute"]
 
 
 def describe_machine() -> dict[str, str | int]:
@@ -21,9 +22,17 @@ def describe_machine() -> dict[str, str | int]:
     }
 
 
-def resident_bytes() -> int:
-    """Return the memory that this process holds now (Linux)."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def resident_bytes(process: int | str = "self") -> int:
+    """Return the memory that a process, this one or that of an id, holds now (Linux)."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def slope_per_minute(samples: Sequence[tuple[float, int]]) -> float:
+    """Fit a straight line to (seconds, bytes) and give its slope per minute; 0 for fewer than three samples."""
+    if len(samples) < 3:
+        return 0.0
+    seconds, sizes = zip(*samples, strict=True)
+    return float(np.polyfit(np.array(seconds) / 60, sizes, 1)[0])
 
 
 def _processor() -> str:

@@ -24,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from spatial_mllm_ros.bench.machine import describe_machine, resident_bytes
+from spatial_mllm_ros.bench.machine import describe_machine, resident_bytes, slope_per_minute
 from spatial_mllm_ros.errors import DependencyError, InputError
 
 if TYPE_CHECKING:
@@ -65,10 +65,7 @@ class SoakResult:
     @property
     def growth_bytes_per_minute(self) -> float:
         """Slope of a straight line through the samples of memory; 0 if there are fewer than three."""
-        if len(self.resident_bytes) < 3:
-            return 0.0
-        minutes = np.arange(len(self.resident_bytes)) * _SAMPLE_S / 60
-        return float(np.polyfit(minutes, self.resident_bytes, 1)[0])
+        return slope_per_minute([(number * _SAMPLE_S, size) for number, size in enumerate(self.resident_bytes)])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 import subprocess
 import sys
 import time
@@ -24,7 +23,7 @@ from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.model.checkpoint import find_checkpoint, open_checkpoint
 from spatial_mllm_ros.model.loading import read_config
 from spatial_mllm_ros.model.random_checkpoint import RANDOM_SMALL
-from spatial_mllm_ros.ros.programs import COLOUR, ROOT, Program, ProgramError, graph_environment, node_arguments
+from spatial_mllm_ros.ros.programs import ROOT, Program, ProgramError, frames_played, graph_environment, node_arguments
 from spatial_mllm_ros.training.scenes import Question, questions_from_truth, score
 
 __all__ = ["main"]
@@ -88,7 +87,7 @@ def _run(args: argparse.Namespace, console: Console) -> int:
         answers += [_ask(question, environment, node) for question in asked]
         _print_answers(console, answers[1:])
         received = _wait_for_counts(environment, node)
-    played = _played(player.text(), COLOUR)
+    played = frames_played(player)
     return _sum_up(console, args, answers, played, received)
 
 
@@ -136,13 +135,6 @@ def _wait_for_counts(environment: dict, node: Program) -> int:
     if done.returncode:
         raise DemoError(f"the node's diagnostics did not come: {done.stderr.strip()}; its log ends:\n{node.tail()}")
     return int(done.stdout)
-
-
-def _played(text: str, topic: str) -> int:
-    found = re.search(rf"{re.escape(topic)} (\d+)", text)
-    if not found:
-        raise DemoError(f"the player published nothing on {topic}:\n{text}")
-    return int(found[1])
 
 
 def _print_answer(console: Console, answer: dict[str, Any]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["COLOUR", "ROOT", "Program", "ProgramError", "graph_environment", "node_arguments"]
+__all__ = ["COLOUR", "ROOT", "Program", "ProgramError", "frames_played", "graph_environment", "node_arguments"]
 
 ROOT = Path(__file__).resolve().parents[2]
 COLOUR = "/camera/color/image_raw/compressed"
@@ -42,6 +43,18 @@ def node_arguments(checkpoint: str, **parameters: object) -> list[str]:
     values.update({name.replace("__", "."): value for name, value in parameters.items()})
     words = [word for old, new in _REMAP.items() for word in ("-r", f"{old}:={new}")]
     return ["--ros-args", *words, *(word for name, value in values.items() for word in ("-p", f"{name}:={value}"))]
+
+
+def frames_played(player: Program) -> int:
+    """Read from the player's output how many colour frames it has published.
+
+    Raises:
+        ProgramError: if it published none.
+    """
+    found = re.search(rf"{re.escape(COLOUR)} (\d+)", player.text())
+    if not found:
+        raise ProgramError(f"the player published nothing on {COLOUR}:\n{player.tail()}")
+    return int(found[1])
 
 
 class Program:

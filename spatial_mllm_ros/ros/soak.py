@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
 import sys
 import time
 from collections import Counter
@@ -21,8 +19,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rich.console import Console
 from rich.progress import Progress
 
+from spatial_mllm_ros.bench.machine import resident_bytes
 from spatial_mllm_ros.ros.camera_counts import images_received
-from spatial_mllm_ros.ros.programs import COLOUR, ROOT, Program, ProgramError, graph_environment, node_arguments
+from spatial_mllm_ros.ros.programs import ROOT, Program, ProgramError, frames_played, graph_environment, node_arguments
 from spatial_mllm_ros.ros.soak_clients import Crowd
 from spatial_mllm_ros.ros.soak_report import Sample, SoakReport, make_report, print_report
 
@@ -77,7 +76,7 @@ def soak(
         finally:
             rclpy.try_shutdown()
     warm_up_s = min(_WARM_UP_S, _WARM_UP_SHARE * seconds)
-    return make_report(crowd.outcomes, _played(player.text()), received, samples, warm_up_s)
+    return make_report(crowd.outcomes, frames_played(player), received, samples, warm_up_s)
 
 
 def _watch(
@@ -98,7 +97,7 @@ def _watch(
                 if not program.is_running:
                     raise ProgramError(f"the {name} ended by itself:\n{program.tail()}")
             heard.listen()
-            samples.append((passed, _resident_bytes(node.pid), heard.cache_bytes))
+            samples.append((passed, resident_bytes(node.pid), heard.cache_bytes))
             on_sample(passed, crowd.statuses())
             time.sleep(_SAMPLE_S)
     finally:
@@ -140,18 +139,6 @@ class _Diagnostics:
             self._counts.append(count)
         for pair in (pair for status in message.status for pair in status.values if pair.key == "cache_bytes"):
             self.cache_bytes = int(pair.value)
-
-
-def _played(text: str) -> int:
-    found = re.search(rf"{re.escape(COLOUR)} (\d+)", text)
-    if not found:
-        raise ProgramError(f"the player published nothing on {COLOUR}:\n{text}")
-    return int(found[1])
-
-
-def _resident_bytes(pid: int) -> int:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def main(argv: list[str] | None = None) -> int:

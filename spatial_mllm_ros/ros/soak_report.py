@@ -10,9 +10,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from spatial_mllm_ros.bench.machine import slope_per_minute
 from spatial_mllm_ros.ros.soak_clients import Outcome
 
-__all__ = ["Sample", "SoakReport", "make_report", "print_report", "slope_per_minute"]
+__all__ = ["Sample", "SoakReport", "make_report", "print_report"]
 
 LEAST_RECEIVED = 0.95
 _DOORS = ("service", "action")
@@ -60,14 +61,6 @@ class SoakReport:
     def is_well(self) -> bool:
         """True if every request ended, consistently, and the camera arrived."""
         return not self.never_ended and not self.disagreeing and self.received >= LEAST_RECEIVED * self.played
-
-
-def slope_per_minute(samples: list[tuple[float, int]]) -> float:
-    """Fit a straight line to (seconds, bytes) and give its slope per minute; 0 for fewer than three samples."""
-    if len(samples) < 3:
-        return 0.0
-    seconds, sizes = zip(*samples, strict=True)
-    return float(np.polyfit(np.array(seconds) / 60, sizes, 1)[0])
 
 
 def make_report(

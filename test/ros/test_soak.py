@@ -15,7 +15,7 @@ from support.graph import ROOT
 from spatial_mllm_ros.reasoning import AnswerStatus
 from spatial_mllm_ros.ros.soak import main, soak
 from spatial_mllm_ros.ros.soak_clients import draw_request
-from spatial_mllm_ros.ros.soak_report import SoakReport, slope_per_minute
+from spatial_mllm_ros.ros.soak_report import SoakReport
 
 BAG = ROOT / "test" / "data" / "sample_bag"
 
@@ -44,11 +44,6 @@ def test_requests_are_of_all_kinds():
     assert {"", "x" * 2000} < {request.question for request in requests}
     assert len({request.timeout_s for request in requests}) == 3
     assert any(request.max_staleness_s for request in requests)
-
-
-def test_slope_of_memory_is_in_bytes_per_minute():
-    assert slope_per_minute([(second, 1000 + 2 * second) for second in range(60, 120)]) == pytest.approx(120)
-    assert slope_per_minute([(0.0, 5), (1.0, 9)]) == 0
 
 
 def test_memory_is_looked_at_after_the_warm_up_only():
