@@ -93,16 +93,6 @@ class Encoders:
             raise EngineError(f"the {self.backend} encoders gave numbers that are not finite")
         return fused
 
-    def encode(self, inputs: VisualInputs) -> torch.Tensor | None:
-        """Encode keyframes to what the language model gets: [N/4,D]; None if they do not fit.
-
-        Raises:
-            EngineError: if an encoder fails, or gives what is not finite.
-        """
-        if not self.fit(inputs):
-            return None
-        return self.fuse(self.encode_2d(inputs), self.encode_spatial(inputs))
-
     def _run(self, stage: str, encoder: Encoder, inputs: torch.Tensor) -> torch.Tensor:
         try:
             return encoder(inputs.to(self.device))

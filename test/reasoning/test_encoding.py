@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from support.encoding import encoded_by, run_all
 from support.fake_model import FakeInputs, FakeModel
 
 from spatial_mllm_ros.errors import EngineError
@@ -45,10 +46,6 @@ def pictures(first, count=4):
     return [np.random.default_rng(first + n).integers(0, 256, (56, 84, 3), np.uint8) for n in range(count)]
 
 
-def run_all(stage, work, *arguments):
-    return work(*arguments)
-
-
 def broken(_):
     raise ValueError("out of memory\nat a place that nobody cares for")
 
@@ -59,13 +56,11 @@ def test_compiled_encoders_give_what_torch_gives(network, inputs):
     torch.testing.assert_close(compiled.fused, expected.fused)
     assert (expected.backend, compiled.backend) == ("torch", "onnxruntime")
     assert expected.misfit == compiled.misfit == ""
-    torch.testing.assert_close(made(network, inputs).encode(inputs), expected.fused)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 56, 84), (4, 3, 84, 56)])
 def test_a_keyframe_set_of_another_shape_is_torchs(network, inputs, shape):
     encoders = made(network, inputs, shape=shape, encoder_2d=broken)
-    assert encoders.encode(inputs) is None
     encoded = encode_keyframes(network, pictures(0), inputs, run_all, encoders=encoders)
     assert encoded.backend == "torch"
     count, _, height, width = shape
@@ -86,13 +81,13 @@ def test_the_stages_keep_their_names(network, inputs):
 
 def test_whatever_a_library_raises_is_an_engine_error_of_one_line(network, inputs):
     with pytest.raises(EngineError, match=r"^onnxruntime failed to run encoder_2d: out of memory$"):
-        made(network, inputs, encoder_2d=broken).encode(inputs)
+        encoded_by(made(network, inputs, encoder_2d=broken), network, inputs)
 
 
 def test_numbers_that_are_not_finite_never_reach_the_language_model(network, inputs):
     overflown = made(network, inputs, encoder_2d=lambda values: torch.full((1, 1), float("inf")))
     with pytest.raises(EngineError, match="not finite"):
-        overflown.encode(inputs)
+        encoded_by(overflown, network, inputs)
 
 
 def test_encoders_that_fail_are_given_up_for_good(network, inputs):
@@ -101,7 +96,7 @@ def test_encoders_that_fail_are_given_up_for_good(network, inputs):
 
     def work(encoders):
         used.append(encoders and encoders.backend)
-        return encoders.encode(inputs) if encoders else "torch's"
+        return encoded_by(encoders, network, inputs) if encoders else "torch's"
 
     assert choice.run(work) == choice.run(work) == "torch's"
     assert used == ["onnxruntime", None, None]

@@ -5,6 +5,7 @@ import threading
 import pytest
 import torch
 from support.computing_tensorrt import ComputingTensorRT
+from support.encoding import encoded_by
 from support.recorded_tensorrt import skip_record_stream
 from support.small_engines import SPEC as ONNXRUNTIME_SPEC
 
@@ -97,7 +98,7 @@ def test_engines_that_prove_themselves_serve_and_give_what_torch_gives(world):
     inputs = world.inputs()
     visual = world.model.encode_2d(inputs.pixel_values, inputs.grid_thw)
     expected = world.model.fuse(visual, world.model.encode_spatial(inputs.video), inputs.grid_thw)
-    torch.testing.assert_close(opened.encoders.encode(inputs), expected)
+    torch.testing.assert_close(encoded_by(opened.encoders, world.model, inputs), expected)
     assert world.steps == ["looking for engines", "loading engines", "proving encoder_2d", "proving spatial_encoder"]
 
 
@@ -106,7 +107,7 @@ def test_both_engines_share_one_stream_and_one_scratch_buffer(world):
     opened = world.open()
     calls = world.double.calls
     calls.clear()
-    opened.encoders.encode(world.inputs())
+    encoded_by(opened.encoders, world.model, world.inputs())
     of_one = ["scratch", "wait", "address", "address", "execute", "wait"]
     assert [call[0] for call in calls] == of_one * 2
     assert {call[1] for call in calls if call[0] == "execute"} == {77}
@@ -123,7 +124,7 @@ def test_what_was_built_once_is_found_again(world):
 def test_an_encoder_that_the_spec_leaves_out_is_torchs(world):
     opened = world.open(spec=SPEC.model_copy(update={"stages": ("encoder_2d",)}))
     assert opened.encoders.encoder_2d.backend == "tensorrt" and opened.encoders.spatial_encoder.backend == "torch"
-    assert opened.encoders.encode(world.inputs()) is not None
+    assert encoded_by(opened.encoders, world.model, world.inputs()).isfinite().all()
 
 
 def test_auto_on_a_cpu_is_torch_and_looks_for_nothing(world):

@@ -9,6 +9,7 @@ import torch
 pytest.importorskip("onnxscript", reason="ONNX is not installed; pip install -r requirements/onnx.txt")
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed; pip install -r requirements/onnx.txt")
 
+from support.encoding import encoded_by
 from support.small_engines import SPEC, folder_of_engines, write_spec
 
 from spatial_mllm_ros.frames import Frame
@@ -103,7 +104,7 @@ def test_onnxruntime_gives_torchs_embeddings(model, engines):
     inputs = model.visual_inputs([frame.image for frame in selection(3).frames])
     visual = model.encode_2d(inputs.pixel_values, inputs.grid_thw)
     expected = model.fuse(visual, model.encode_spatial(inputs.video), inputs.grid_thw)
-    torch.testing.assert_close(result.encoders.encode(inputs), expected, **TOLERANCE)
+    torch.testing.assert_close(encoded_by(result.encoders, model, inputs), expected, **TOLERANCE)
 
 
 def test_what_was_exported_before_is_loaded_at_once(model, engines):
