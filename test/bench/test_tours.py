@@ -73,7 +73,14 @@ def test_the_same_seed_gives_the_same_tour():
 
 @pytest.mark.slow
 def test_live_keyframes_see_more_of_a_tour_that_dwells_than_uniform_ones():
-    seen = coverage_of_tour(make_tour(0, 150, dwell_share=0.5), window_frames=64, num_keyframes=8)
+    outcomes = coverage_of_tour(make_tour(0, 150, dwell_share=0.5), window_frames=64, num_keyframes=8)
 
-    assert seen["space-aware, explore"] > seen["uniform, whole tour"]
-    assert all(0 < share <= 1 for share in seen.values())
+    assert outcomes["space-aware, explore"].surface > outcomes["uniform, whole tour"].surface
+    assert all(0 < outcome.surface <= 1 for outcome in outcomes.values())
+
+
+def test_pairs_that_an_earlier_keyframe_set_had_are_counted():
+    recent = coverage_of_tour(make_tour(0, 12, dwell_share=0.0), window_frames=4, num_keyframes=4)["recent"]
+
+    # one frame; one pair; another; then at each of nine frames the pair of two frames ago and a new one
+    assert (recent.sets, recent.pairs_again) == (12, 9 / 20)
