@@ -46,7 +46,9 @@ class GeometryScore:
 def score_geometry(
     model: SpatialMLLM, examples: Sequence[Example], on_example: Callable[[], object] = lambda: None
 ) -> list[GeometryScore]:
-    """Predict cameras and depth of 8 keyframes of each example, evenly spaced and space-aware, and compare.
+    """Predict cameras and depth of 8 frames of each example and compare: evenly spaced, space-aware, and the last ones.
+
+    The last frames of a tour overlap; of the others many show places that no other shows.
 
     Cameras are compared relative to the first keyframe: rotation where the camera turned by 5 degrees or more,
     translation in metres where it moved by 0.3 m or more. Depth is compared in its logarithm, without any rescaling.
@@ -57,7 +59,8 @@ def score_geometry(
     found: dict[tuple[str, str], list[tuple[NDArray, NDArray]]] = defaultdict(list)
     for example in examples:
         step = len(example.uniform) // _COUNT
-        for kind, chosen in (("uniform", example.uniform[::step]), ("space-aware", example.space_aware)):
+        spread = (("uniform", example.uniform[::step]), ("space-aware", example.space_aware))
+        for kind, chosen in (*spread, ("last", example.run[-_COUNT:])):
             for (what, unit), pair in _errors(model, example, np.sort(chosen[:_COUNT])).items():
                 found[f"{what}, {kind}", unit].append(pair)
         on_example()
