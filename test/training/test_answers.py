@@ -19,7 +19,7 @@ def test_packed_questions_are_answered_as_each_alone(begun):
         seen = see(model, video_of(examples, [one.uniform for one in examples]))
         fused = fuse(model, seen)
         packed = pack(model, asked, seen.grid)
-        logits, _ = ask_packed(model, packed, fused)
+        logits = ask_packed(model, packed, fused)[0]
     for index, (row, group) in enumerate([(0, one) for one in asked[0]] + [(1, one) for one in asked[1]]):
         prefix = model.prefill(
             model.prompt.prefix_ids(seen.grid), fused=fused[row], grid_thw=seen.grid, logits="none"
