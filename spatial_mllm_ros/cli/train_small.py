@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--hours", type=float, default=1.0, help="time to train, all runs of a stage together (default 1)")
     add("--resume", action="store_true", help="go on with a stage that was begun")
     add("--seed", type=int, default=0, help="of the first weights and of what is drawn (default 0)")
-    add("--first", type=int, default=0, help="scenes: the first room's seed (default 0)")
+    add("--first", type=int, default=0, help="scenes: the first room's seed, a multiple of 50 (default 0)")
     add("--count", type=int, default=4000, help="scenes: how many tours to draw (default 4000)")
     add("--out", type=Path, help="write: folder of the checkpoint; must not exist")
     add("--answers", nargs="+", metavar="KIND", choices=KINDS, default=[],
@@ -45,8 +45,9 @@ def run(args: argparse.Namespace) -> int:
     from spatial_mllm_ros.training.examples import ExampleConfig, draw_shards
     from spatial_mllm_ros.training.workspace import Workspace
 
-    if not 0 < args.hours <= 1000 or args.count < 1 or args.first < 0 or args.seed < 0:
-        raise InputError("--hours must lie in 0..1000, --count be at least 1, --first and --seed not below 0")
+    _check_numbers(args)
+    if args.work.exists() and not args.work.is_dir():
+        raise InputError(f"--work {args.work} is no folder")
     work = Workspace(args.work, args.seed)
     if args.stage == "write":
         return _write(work, args)
@@ -67,6 +68,15 @@ def run(args: argparse.Namespace) -> int:
         getattr(stages, f"train_{args.stage}")(work, args.hours, report)
     _draw(args)
     return 0
+
+
+def _check_numbers(args: argparse.Namespace) -> None:
+    from spatial_mllm_ros.training.examples import SHARD
+
+    if not 0 < args.hours <= 1000 or args.count < 1 or not 0 <= args.seed < 2**32:
+        raise InputError("--hours must lie in 0..1000, --count be at least 1, and --seed lie in 0..4294967295")
+    if args.first < 0 or args.first % SHARD:  # else a room could lie in two files: trained on, and checked with
+        raise InputError(f"--first must be a multiple of {SHARD}, the number of tours in a file, not {args.first}")
 
 
 def _check_begun(args: argparse.Namespace) -> None:
