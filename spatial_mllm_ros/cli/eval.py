@@ -42,11 +42,14 @@ def run(args: argparse.Namespace) -> int:
 
     from spatial_mllm_ros.evaluation import draw_heldout
     from spatial_mllm_ros.model import load_spatial_mllm
+    from spatial_mllm_ros.training.answers import token_ids
 
     if args.scenes < 2:
         raise InputError(f"--scenes must be at least 2, not {args.scenes}")
     torch.set_num_threads(1)
     model = load_spatial_mllm(args.checkpoint, geometry=True)
+    if args.what == "generated":
+        token_ids(model)  # tells another vocabulary before rooms are drawn for minutes
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=args.json) as progress:
         drawing = progress.add_task("drawing tours", total=args.scenes)
