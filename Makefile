@@ -21,7 +21,7 @@ setup:  ## virtual environment with everything the project needs (ROS 2 too, whe
 build:  ## setup, then colcon build
 	@$(PYTHON) tools/bootstrap.py build
 
-demo: build  ## play a bag through the node, ask it four questions, print the answers and what they cost
+demo: build  ## play a bag through the node, ask it about the room, print answers beside the truth and what they cost
 	@tools/run python -m spatial_mllm_ros.ros.demo $(ARGS)
 
 test: build  ## all tests, slow ones and those over a real ROS graph included

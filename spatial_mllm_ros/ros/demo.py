@@ -170,7 +170,7 @@ def _print_answers(console: Console, answers: list[dict[str, Any]]) -> None:
         table.add_column(heading, justify="left" if ratio else "right", ratio=ratio)
     for answer in answers:
         truth = (answer["truth"], f"{answer['score']:.0%}") if is_known else ()
-        said = _shown(answer["answer"]) if answer["status"] == "OK" else f"{answer['status']} {answer['message']}"
+        said = _shown(answer["answer"], 16) if answer["status"] == "OK" else f"{answer['status']} {answer['message']}"
         table.add_row(answer["question"], said, *truth, f"{1e3 * answer['stage_times_s'].get('total', math.nan):.0f}")
     console.print(table, highlight=False)
     if is_known and all(answer["meaningful"] for answer in answers):
@@ -178,10 +178,10 @@ def _print_answers(console: Console, answers: list[dict[str, Any]]) -> None:
         console.print(f"   worth {mean:.0%} on average, as VSI-Bench counts: right or wrong, numbers by relative error")
 
 
-def _shown(text: str) -> str:
+def _shown(text: str, most: int = SHOWN_CHARACTERS) -> str:
     """Return text for a terminal: without control characters, and cut if it is long."""
     printable = "".join(letter if letter.isprintable() and letter != "\ufffd" else "·" for letter in text)
-    cut = printable[:SHOWN_CHARACTERS]
+    cut = printable[:most]
     return f'"{cut}"' if cut == printable else f'"{cut}…" ({len(text)} characters)'
 
 
