@@ -60,7 +60,8 @@ class SelectorConfig:
     )
     newest_age_s: float = param(
         1.0,
-        "With keep_newest or without geometry: age in seconds, from the newest frame, at which a set is out of date",
+        "Age in seconds, from the newest frame, at which a set is out of date (with keep_newest or without geometry), "
+        "or its last pair of frames is no longer kept for its own sake",
         ge=0.0,
         live=True,
     )

@@ -18,7 +18,7 @@ from spatial_mllm_ros.geometry.point_map import PointMap
 from spatial_mllm_ros.parameters import parameter_specs
 from spatial_mllm_ros.sampling.bits import count_bits
 from spatial_mllm_ros.sampling.config import SelectorConfig
-from spatial_mllm_ros.sampling.picking import Picks, pick_keyframes
+from spatial_mllm_ros.sampling.picking import Picks, fill_up, pick_keyframes
 from spatial_mllm_ros.sampling.selection import Selection
 from spatial_mllm_ros.sampling.spacing import even_count
 from spatial_mllm_ros.sampling.window import VoxelWindow
@@ -45,10 +45,11 @@ class _KeyframeSet:
     num_wanted: int
     candidates: tuple[_Candidate, ...]
     num_picked: int
+    pairs: tuple[tuple[_Candidate, _Candidate], ...]  # of all of them in order of time, as the network merges them
     voxels: NDArray[np.int64]  # that they see together
 
 
-_NO_KEYFRAMES = _KeyframeSet("", 0, (), 0, np.empty(0, np.int64))
+_NO_KEYFRAMES = _KeyframeSet("", 0, (), 0, (), np.empty(0, np.int64))
 
 
 class KeyframeSelector:
@@ -143,15 +144,11 @@ class KeyframeSelector:
             self._config.method,
             self._voxels.words,
             [candidate.column for candidate in self._window],
-            np.array(self._stamps_ns, np.int64),
             num_wanted,
             keep_newest=self._config.keep_newest,
-            fill=self._config.fill,
         )
         if not self._present_set_will_do(picks, num_wanted):
-            chosen = tuple(self._window[index] for index in picks.order + picks.filled)
-            voxels = self._voxels.names_in([candidate.column for candidate in chosen])
-            self._change_to(_KeyframeSet(picks.method, num_wanted, chosen, len(picks.order), voxels))
+            self._change_to(self._filled_up(picks, num_wanted))
         return self._describe()
 
     @property
@@ -207,6 +204,28 @@ class KeyframeSelector:
         if config.keep_newest and is_old:
             return False
         return picks.covered_voxels < len(present.voxels) * (1 + config.min_gain)
+
+    def _filled_up(self, picks: Picks, num_wanted: int) -> _KeyframeSet:
+        picks = fill_up(
+            picks,
+            np.array(self._stamps_ns, np.int64),
+            num_wanted,
+            fill=self._config.fill,
+            pairs=self._present_pairs(),
+            newest_age_ns=round(self._config.newest_age_s * 1e9),
+        )
+        positions = picks.order + picks.filled
+        chosen = tuple(self._window[index] for index in positions)
+        in_time = [self._window[index] for index in sorted(positions)]
+        pairs = tuple(zip(in_time[::2], in_time[1::2]))
+        voxels = self._voxels.names_in([candidate.column for candidate in chosen])
+        return _KeyframeSet(picks.method, num_wanted, chosen, len(picks.order), pairs, voxels)
+
+    def _present_pairs(self) -> list[tuple[int, int]]:
+        """Find the pairs of the present keyframes that are both in the window."""
+        place = {candidate: index for index, candidate in enumerate(self._window)}
+        pairs = self._keyframes.pairs
+        return [(place[first], place[last]) for first, last in pairs if first in place and last in place]
 
     def _change_to(self, keyframes: _KeyframeSet) -> None:
         if set(keyframes.candidates) != set(self._keyframes.candidates):

@@ -14,6 +14,7 @@ from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.frames import Frame
 from spatial_mllm_ros.geometry import PointMap
 from spatial_mllm_ros.sampling import KeyframeSelector, SelectorConfig
+from spatial_mllm_ros.sampling.pair_keeping import count_whole
 
 SECOND = 10**9
 
@@ -40,6 +41,10 @@ def selector_of(*sets, **config):
 def add_all(selector, sets, start_s=0):
     for second, voxels in enumerate(sets):
         selector.add(frame_at(start_s + second), None if voxels is None else map_of(voxels))
+
+
+def stamps_s(selection):
+    return [frame.stamp_ns / SECOND for frame in selection.frames]
 
 
 SETS = st.lists(st.sets(st.integers(-20, 20), max_size=12), min_size=1, max_size=40)
@@ -81,6 +86,47 @@ def test_the_version_changes_with_the_set_and_only_then(sets, min_gain, data):
         stamps = [frame.stamp_ns for frame in selection.frames]
         assert (selection.version != last_version) == (stamps != last_stamps)
         last_stamps, last_version = stamps, selection.version
+
+
+FEW = st.lists(st.sets(st.integers(0, 4), max_size=3), min_size=1, max_size=30)  # few voxels: much to fill in
+
+
+@settings(max_examples=300, deadline=None)
+@given(sets=FEW, half_keyframes=st.integers(1, 4), policy=st.sampled_from(["recent", "explore"]), age_s=st.integers(0, 9))
+def test_pairs_are_kept_at_no_cost_of_coverage_and_only_from_the_window(sets, half_keyframes, policy, age_s):
+    config = {"window_frames": 9, "num_keyframes": 2 * half_keyframes, "newest_age_s": float(age_s)}
+    selector, pairs_before = selector_of(window_policy=policy, **config), []
+    for second, voxels in enumerate(sets):
+        selector.add(frame_at(second), map_of(voxels))
+        selection = selector.select()
+        window = [candidate.frame.stamp_ns for candidate in selector._window]
+        without = selector_of(**config)  # has seen no set before
+        for stamp_ns in window:
+            without.add(frame_at(stamp_ns / SECOND), map_of(sets[stamp_ns // SECOND]))
+        other = without.select()
+        stamps = [frame.stamp_ns for frame in selection.frames]
+
+        assert (selection.order, selection.gains) == (other.order, other.gains)
+        assert selection.covered_voxels == other.covered_voxels
+        assert len(stamps) == len(other.frames) and set(stamps) <= set(window)
+        in_window = [pair for pair in pairs_before if set(pair) <= set(window)]
+        assert count_whole(stamps, in_window) >= count_whole([frame.stamp_ns for frame in other.frames], in_window)
+        pairs_before = list(zip(stamps[::2], stamps[1::2]))
+
+
+def test_a_camera_that_stands_still_keeps_whole_pairs():
+    selector = selector_of(*[{1}] * 8, window_frames=8, num_keyframes=4)
+    assert stamps_s(selector.select()) == [0, 3, 5, 7]
+    add_all(selector, [{1}], start_s=8)
+    assert stamps_s(selector.select()) == [1, 3, 5, 7]  # not [1, 4, 6, 8]
+
+
+def test_a_camera_that_stands_still_goes_on_to_look():
+    selector, ages_s = selector_of(window_frames=32, num_keyframes=8, newest_age_s=3.0), []
+    for second in range(200):
+        selector.add(frame_at(second), map_of({1}))
+        ages_s.append(second - max(stamps_s(selector.select())))
+    assert max(ages_s) == 3
 
 
 def test_an_empty_window_has_an_empty_selection():
