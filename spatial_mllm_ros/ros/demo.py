@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from spatial_mllm_ros.errors import InputError
+from spatial_mllm_ros.errors import SpatialMLLMError
 from spatial_mllm_ros.model.checkpoint import find_checkpoint, open_checkpoint
 from spatial_mllm_ros.model.loading import read_config
 from spatial_mllm_ros.model.random_checkpoint import RANDOM_SMALL
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     try:
         return _run(args, console)
-    except (DemoError, ProgramError, InputError) as error:
+    except (DemoError, ProgramError, SpatialMLLMError) as error:
         console.print(f"[bold red]demo failed:[/] {error}", highlight=False)
         return 1
 

@@ -38,6 +38,7 @@ from spatial_mllm_ros.ros.qos import LATEST, QUESTIONS
 from spatial_mllm_ros.srv import SpatialQuery
 from spatial_mllm_ros.training.examples import Example, ExampleConfig, record_tour
 from spatial_mllm_ros.training.scenes import Question, RoomRenderer, score
+from spatial_mllm_ros.training.scenes.question import KINDS
 
 __all__ = ["Examinee", "main"]
 
@@ -143,9 +144,11 @@ def _examine(
 def main(argv: list[str] | None = None) -> int:
     """Examine as the command line says; return 0 if every question was answered, 1 if not, 2 for bad input."""
     parser = argparse.ArgumentParser(prog="exam", description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", default="small", help="the model that answers (default small)")
+    parser.add_argument("--checkpoint", required=True, help="folder of a small model's checkpoint")
     parser.add_argument("--rooms", type=int, default=100, help="how many held-out rooms (default 100)")
-    parser.add_argument("--kinds", nargs="+", metavar="KIND", help="of questions (default all that it answers)")
+    parser.add_argument(
+        "--kinds", nargs="+", choices=KINDS, metavar="KIND", help="of questions (default all that it answers)"
+    )
     parser.add_argument("--examples", type=Path, default=Path("out/heldout"), help="where drawn tours are kept")
     parser.add_argument("--out", type=Path, default=Path("out/exam"), help="where the node's log goes")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")

@@ -33,8 +33,7 @@ class Run:
         folder: of the run; made if it is not there.
         modules: what is trained, by name.
         learning_rate: the largest, of AdamW; it rises for 200 steps and falls as a cosine over the budget. Matrices of
-            linear layers go by Muon (orthogonalised momentum) at `_MUON_RATE` times it: the spatial encoder came to a
-            given loss in about half the steps.
+            linear layers go by Muon (orthogonalised momentum) at `_MUON_RATE` times it.
         hours: budget.
         save_every_s: seconds from one checkpoint to the next.
 
