@@ -1,7 +1,8 @@
 """Subscriptions of the memory path: colour, depth, calibration and pose become `Frame`s.
 
-A callback decodes one message and hands it on; it waits for nothing. A message that cannot be used is dropped, counted
-and reported once per reason. A colour image that the gate would refuse for coming too soon is not even decoded.
+One thread of their own serves them all, each in order of arrival, so that nothing else that the node does holds up the
+camera. A callback decodes one message and hands it on; it waits for nothing. A message that cannot be used is dropped,
+counted and reported once per reason. A colour image that the gate would refuse for coming too soon is not even decoded.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -35,6 +35,7 @@ from spatial_mllm_ros.ros.qos import (
     describe_publishers,
     fresh,
 )
+from spatial_mllm_ros.ros.subscription_thread import SubscriptionThread, UnexecutedGroup
 from spatial_mllm_ros.ros.topic_watch import ImageWatch, QosWatch
 from spatial_mllm_ros.ros.topics import IMAGE_TYPES, image_topic
 
@@ -90,6 +91,7 @@ class CameraInput:
         self._gate = FrameGate(config.gate)
         self._tally = Tally(_log)
         self._subscriptions: list[Subscription] = []
+        self._thread: SubscriptionThread | None = None
         self._qos_watch = QosWatch(node)
         self._images: ImageWatch | None = None
         self._lock = threading.Lock()  # orders what several callbacks release
@@ -103,22 +105,25 @@ class CameraInput:
         return "" if self._images is None else self._images.topic
 
     def open(self) -> None:
-        """Subscribe. Colour, depth and pose are served in parallel, each in order."""
+        """Subscribe, and begin to take in messages."""
         config = self._config.node
-        colour, depth, pose = (MutuallyExclusiveCallbackGroup() for _ in range(3))
         kind = IMAGE_TYPES[config.image_transport]
         topic = image_topic(self._node, "~/image", config.image_transport)
         self._images = ImageWatch(self._node, self._node.resolve_topic_name(topic), kind.__name__)
-        self._subscribe(kind, topic, self._on_image, CAMERA, colour)
-        self._subscribe(CameraInfo, "~/camera_info", self._on_camera_info, CAMERA, colour)
+        self._subscribe(kind, topic, self._on_image, CAMERA)
+        self._subscribe(CameraInfo, "~/camera_info", self._on_camera_info, CAMERA)
         depth_topic = image_topic(self._node, "~/depth", config.depth_transport)
-        self._subscribe(IMAGE_TYPES[config.depth_transport], depth_topic, self._on_depth, CAMERA, depth)
-        self._subscribe(Odometry, "~/odometry", self._on_odometry, POSE, pose)
-        self._subscribe(PoseStamped, "~/pose", self._on_pose, POSE, pose)
+        self._subscribe(IMAGE_TYPES[config.depth_transport], depth_topic, self._on_depth, CAMERA)
+        self._subscribe(Odometry, "~/odometry", self._on_odometry, POSE)
+        self._subscribe(PoseStamped, "~/pose", self._on_pose, POSE)
         self._mount_lookup.open()
+        self._thread = SubscriptionThread(self._node, self._subscriptions, f"{self._node.get_name()} camera")
 
     def close(self) -> None:
-        """Unsubscribe, and forget what was waiting."""
+        """Unsubscribe, and forget what was waiting. Frames are handed on no more after that."""
+        if self._thread is not None:
+            self._thread.stop()
+            self._thread = None
         self._mount_lookup.close()
         while self._subscriptions:
             self._node.destroy_subscription(self._subscriptions.pop())
@@ -158,21 +163,14 @@ class CameraInput:
             qos_problems=dict(self._qos_watch.problems),
         )
 
-    def _subscribe(
-        self,
-        kind: type,
-        topic: str,
-        callback: Callable,
-        qos: QoSProfile,
-        group: MutuallyExclusiveCallbackGroup,
-    ) -> None:
+    def _subscribe(self, kind: type, topic: str, callback: Callable, qos: QoSProfile) -> None:
         subscription = self._node.create_subscription(
             kind,
             topic,
             callback,
             fresh(qos),
-            callback_group=group,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda _: self._qos_watch.check()),
+            callback_group=UnexecutedGroup(),
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),  # `check` looks for misfits
             qos_overriding_options=QoSOverridingOptions(OVERRIDABLE),
         )
         self._subscriptions.append(subscription)

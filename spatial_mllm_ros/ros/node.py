@@ -43,7 +43,7 @@ from spatial_mllm_ros.sampling import Selection
 __all__ = ["SpatialMLLMNode", "main"]
 
 _log = logging.getLogger("spatial_mllm_ros.ros.node")  # not __name__, which is __main__ under `python -m`
-_OTHER_THREADS = 6  # colour, depth, pose, timer and services, lifecycle and clock, one to spare
+_OTHER_THREADS = 4  # timer and services, lifecycle, clock and tf, one to spare; the camera has a thread of its own
 _TIME_JUMP = Duration(seconds=-1)  # a clock that goes back further than this has begun anew (a bag that loops)
 
 Return = TransitionCallbackReturn
@@ -121,7 +121,7 @@ class SpatialMLLMNode(LifecycleNode):
 
     @property
     def num_threads(self) -> int:
-        """Threads that the node's executor needs, so that waiting questions never hold up the camera."""
+        """Threads that the node's executor needs, so that waiting questions hold up nothing else."""
         return threads_needed(self.config.reasoning.queue_size) + _OTHER_THREADS
 
     @property

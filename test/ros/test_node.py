@@ -251,7 +251,7 @@ def test_a_publisher_whose_quality_of_service_does_not_fit_is_named(run, caplog)
 def test_an_override_of_one_subscription_leaves_the_others_alone(run):
     running = run(**{"qos_overrides./spatial_mllm/image.subscription.depth": 3})
     depths = {s.topic_name.rpartition("/")[2]: s.qos_profile.depth for s in running.node._camera._subscriptions}
-    assert depths["image"] == 3 and depths["depth"] == depths["camera_info"] == 15
+    assert depths["image"] == 3 and depths["depth"] == depths["camera_info"] == 30
 
 
 def test_a_silent_camera_is_explained_with_the_topics_that_have_images(run):

@@ -36,6 +36,11 @@ QUICK = {
 }
 
 
+def next_domain() -> int:
+    """Return a ROS domain of one's own."""
+    return 1 + next(_domains) % 100
+
+
 def until(condition: Callable[[], object], what: str, timeout_s: float = 20.0) -> object:
     """Wait until a condition holds, and return what it gave."""
     deadline = time.monotonic() + timeout_s
@@ -51,7 +56,7 @@ class RunningNode:
     def __init__(self, *, load=None, autostart=True, remap=(), **parameters):
         self.model = FakeModel()
         self.context = Context()
-        rclpy.init(context=self.context, domain_id=1 + next(_domains) % 100)
+        rclpy.init(context=self.context, domain_id=next_domain())
         values = {**QUICK, **{name.replace("__", "."): value for name, value in parameters.items()}}
         self.node = SpatialMLLMNode(
             context=self.context,
