@@ -186,6 +186,15 @@ class FrameAssembler:
         with self._lock:
             self._calibrations.add(calibration)
 
+    def may_have_depth(self, stamp_ns: int) -> bool:
+        """Tell whether an image of this stamp has a depth image, or may get one that is still to come."""
+        with self._lock:
+            nearest = self._depths.nearest(stamp_ns)
+            is_here = nearest is not None and abs(nearest[0] - stamp_ns) <= self.config.depth_tolerance_s * 1e9
+            if is_here or "depth" not in self._streams:
+                return is_here
+            return self._begin_ns is None or self._is_coming("depth", stamp_ns)
+
     def flush(self) -> list[Frame]:
         """Release all waiting images with what fits them; at the end of a bag, or when the camera has stopped."""
         with self._lock:

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 _MIN_SMALL_WIDTH = 120  # halving an image ends with a width of 120 to 239 pixels; 160 for 640 and 1280
 _JITTER = 0.5  # share of the interval by which a frame may come early, so that a 30 Hz camera passes a 30 Hz gate
+_DEPTH_JITTER = _JITTER + 1.0  # the same for one with depth after one without: it may follow at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +68,15 @@ class GateConfig:
 class FrameGate:
     """Decide frame by frame what passes, and count why the rest did not.
 
-    Over any span of `t` seconds at most `t * max_rate_hz + 1.5` frames pass. Within that rate a frame must be sharp
-    and must differ from the last one that passed; after `max_gap_s` without a frame the next one passes as it is,
-    so that a white wall or a parked robot does not leave the window without a recent view. A stamp more than a second
-    before the newest one is a jump in time and resets the gate. `config` may be replaced at any time.
+    Over any span of `t` seconds at most `t * max_rate_hz + 1.5` frames pass, and at most one more if some have depth.
+    Within that rate a frame must be sharp and must differ from the last one that passed; after `max_gap_s` without a
+    frame the next one passes as it is, so that a white wall or a parked robot does not leave the window without a
+    recent view. A stamp more than a second before the newest one is a jump in time and resets the gate. `config` may be
+    replaced at any time.
+
+    A depth camera is often slower than the colour camera, and the gate must not settle on the images between. So the
+    first frame with depth after one without passes at any time (that is the one more, paid back by a longer wait), and
+    where a frame with depth has passed the next one is waited for, `depth_patience_s` beyond the time when it is due.
     """
 
     def __init__(self, config: GateConfig | None = None) -> None:
@@ -83,27 +89,32 @@ class FrameGate:
         self._notice_time(frame.stamp_ns)
         reason, small = self._judge(frame)
         if reason is None:
-            self._remember(frame.stamp_ns, small)
+            self._remember(frame, small)
         self._tally.add(reason or "accepted")
         return reason is None
 
-    def would_be_too_soon(self, stamp_ns: int) -> bool:
+    def would_be_too_soon(self, stamp_ns: int, *, may_have_depth: bool) -> bool:
         """Tell whether a frame of this stamp would be refused for its rate alone; changes and counts nothing.
 
-        Lets a camera callback skip the decoding of frames that cannot pass.
+        Lets a camera callback skip the decoding of frames that cannot pass, now or later.
+
+        Args:
+            stamp_ns: of the frame.
+            may_have_depth: False if the frame surely has no depth.
         """
         if self._due_ns is None or self.config.max_rate_hz == 0 or self._newest_ns is None:
             return False
         if self._newest_ns - stamp_ns > TIME_JUMP_NS:
             return False
-        return stamp_ns < self._due_ns - int(_JITTER * 1e9 / self.config.max_rate_hz)
+        return stamp_ns < self._earliest_ns(may_have_depth and not self._has_reference_depth)
 
     def reset(self) -> None:
         """Forget the frames seen so far; the counts stay."""
         self._newest_ns: int | None = None  # of all frames
         self._reference_ns: int | None = None  # of the last frame that passed, or the first one seen
         self._due_ns: int | None = None  # when the next frame may pass
-        self._depth_ns: int | None = None  # of the last frame with depth that was due
+        self._depth_ns: int | None = None  # of the last frame with depth
+        self._has_reference_depth = False  # the last frame that passed had depth
         self._reference: NDArray[np.uint8] | None = None  # small grey image of the last frame that passed
 
     @property
@@ -124,9 +135,12 @@ class FrameGate:
         if self._newest_ns is not None and frame.stamp_ns < self._newest_ns:
             return "out_of_order", None
         self._newest_ns = frame.stamp_ns
-        if self.would_be_too_soon(frame.stamp_ns):
+        has_depth = frame.depth_m is not None
+        if has_depth:
+            self._depth_ns = frame.stamp_ns
+        if self.would_be_too_soon(frame.stamp_ns, may_have_depth=has_depth):
             return "too_soon", None
-        if self._will_have_depth(frame):
+        if not has_depth and self._is_depth_coming(frame.stamp_ns):
             return "no_depth", None
         if config.min_sharpness == 0 and config.min_motion == 0:
             return None, None
@@ -140,21 +154,29 @@ class FrameGate:
             return "blurred", small
         return ("unmoved" if motion < config.min_motion else None), small
 
-    def _will_have_depth(self, frame: Frame) -> bool:
-        """Tell whether to wait for a frame with depth: a depth camera is often slower than the colour camera."""
-        if frame.depth_m is not None:
-            self._depth_ns = frame.stamp_ns
+    def _is_depth_coming(self, stamp_ns: int) -> bool:
+        """Tell whether to wait for a frame with depth instead of one of this stamp without."""
+        if self._depth_ns is None:
             return False
-        return self._depth_ns is not None and frame.stamp_ns - self._depth_ns < self.config.depth_patience_s * 1e9
+        since_ns = self._depth_ns
+        if self._has_reference_depth and self._due_ns is not None and self.config.max_rate_hz > 0:
+            since_ns = max(since_ns, self._earliest_ns(False))  # those before it were not shown to the gate
+        return stamp_ns - since_ns < self.config.depth_patience_s * 1e9
 
-    def _remember(self, stamp_ns: int, small: NDArray[np.uint8] | None) -> None:
+    def _earliest_ns(self, is_depth_wanted: bool) -> int:
+        """Return when the next frame may pass, at the earliest; the gate must have a rate and a frame passed."""
+        slack = _DEPTH_JITTER if is_depth_wanted else _JITTER
+        return self._due_ns - int(slack * 1e9 / self.config.max_rate_hz)
+
+    def _remember(self, frame: Frame, small: NDArray[np.uint8] | None) -> None:
         # A schedule with a slack (the "generic cell rate algorithm") instead of a least distance between frames: with
         # the latter, a jitter of one microsecond turns 30 Hz behind a 10 Hz gate into 7.5 Hz.
         if self.config.max_rate_hz > 0:
-            start_ns = stamp_ns if self._due_ns is None else max(self._due_ns, stamp_ns)
+            start_ns = frame.stamp_ns if self._due_ns is None else max(self._due_ns, frame.stamp_ns)
             self._due_ns = start_ns + math.ceil(1e9 / self.config.max_rate_hz)
-        self._reference_ns = stamp_ns
+        self._reference_ns = frame.stamp_ns
         self._reference = small
+        self._has_reference_depth = frame.depth_m is not None
 
 
 def small_grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -180,7 +180,7 @@ class CameraInput:
         self._tally.add("images_received")
         self._images.note()
         self._image_stamp_ns = stamp_ns = self._stamp_ns(msg)
-        if self._gate.would_be_too_soon(stamp_ns):
+        if self._gate.would_be_too_soon(stamp_ns, may_have_depth=self._assembler.may_have_depth(stamp_ns)):
             self._tally.add("images_too_soon")
             return
         try:

@@ -359,3 +359,14 @@ def test_topics_may_arrive_from_different_threads():
         thread.join()
     released += assembler.flush()
     assert len(released) + assembler.counts["cleared"] == 300
+
+
+def test_an_image_may_have_depth_that_is_here_or_still_to_come():
+    assembler = FrameAssembler()
+    assert not assembler.may_have_depth(0)  # nothing says that there is a depth camera
+    for time_ms in (0, 200):
+        add_depth(assembler, time_ms)
+    known = {-30: False, 15: True, 33: False, 185: True, 233: True, 1200: True, 1201: False}
+    assert {time_ms: assembler.may_have_depth(time_ms * MS) for time_ms in known} == known
+    assembler.clear()
+    assert assembler.may_have_depth(0) and FrameAssembler(expected=("depth",)).may_have_depth(0)

@@ -12,6 +12,8 @@ SECOND = 1_000_000_000
 TEXTURE = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
 SHARP = cv2.resize(TEXTURE, (640, 480), interpolation=cv2.INTER_NEAREST)
 BLURRED = cv2.GaussianBlur(SHARP, (0, 0), 25)
+TINY = np.zeros((4, 4, 3), np.uint8)
+NEAR = np.ones((4, 4), np.float32)
 ANY = {"max_rate_hz": 0.0, "min_sharpness": 0.0, "min_motion": 0.0}
 
 
@@ -49,17 +51,43 @@ def test_jitter_does_not_lower_the_rate_of_a_camera_as_fast_as_the_gate():
 
 @given(
     rate_hz=st.floats(0.5, 60.0),
-    steps_ns=st.lists(st.integers(0, SECOND // 2), min_size=1, max_size=80),
+    frames=st.lists(st.tuples(st.integers(0, SECOND // 2), st.booleans()), min_size=1, max_size=80),
+    some_have_depth=st.booleans(),
+    patience_s=st.sampled_from([0.0, 0.1, 0.5]),
 )
-def test_no_span_of_time_ever_passes_more_than_the_rate_allows(rate_hz, steps_ns):
-    gate = FrameGate(GateConfig(**{**ANY, "max_rate_hz": rate_hz}))
-    image = np.zeros((4, 4, 3), np.uint8)
-    stamps_ns = np.cumsum(steps_ns).tolist()
-    passed = [stamp for stamp in stamps_ns if gate.accept(Frame(image=image, stamp_ns=stamp))]
+def test_no_span_of_time_ever_passes_more_than_the_rate_allows(rate_hz, frames, some_have_depth, patience_s):
+    gate = FrameGate(GateConfig(**{**ANY, "max_rate_hz": rate_hz, "depth_patience_s": patience_s}))
+    stamps_ns = np.cumsum([step_ns for step_ns, _ in frames]).tolist()
+    passed = [
+        stamp_ns
+        for stamp_ns, (_, has_depth) in zip(stamps_ns, frames, strict=True)
+        if gate.accept(Frame(image=TINY, stamp_ns=stamp_ns, depth_m=NEAR if has_depth and some_have_depth else None))
+    ]
+    most_at_once = 2.5 if some_have_depth else 1.5
     for first, begin_ns in enumerate(passed):
         for last in range(first, len(passed)):
             span_s = (passed[last] - begin_ns) / SECOND
-            assert last - first + 1 <= span_s * rate_hz + 1.5 + 1e-6
+            assert last - first + 1 <= span_s * rate_hz + most_at_once + 1e-6
+
+
+@given(
+    rate_hz=st.floats(0.5, 60.0),
+    steps=st.lists(st.tuples(st.integers(0, SECOND // 4), st.booleans()), min_size=2, max_size=40),
+    asked=st.integers(0, 39),
+)
+def test_a_frame_said_to_come_too_soon_is_refused_whatever_passes_before_it(rate_hz, steps, asked):
+    gate = FrameGate(GateConfig(**{**ANY, "max_rate_hz": rate_hz}))
+    stamps_ns = np.cumsum([step_ns for step_ns, _ in steps]).tolist()
+    asked %= len(steps)
+    was_too_soon = [False, False]  # said of the frame `asked`, by `may_have_depth`, at any time before it comes
+    for index, (stamp_ns, (_, has_depth)) in enumerate(zip(stamps_ns, steps, strict=True)):
+        if index <= asked:
+            for may_have_depth in (False, True):
+                said = gate.would_be_too_soon(stamps_ns[asked], may_have_depth=may_have_depth)
+                was_too_soon[may_have_depth] |= said
+        passed = gate.accept(Frame(image=TINY, stamp_ns=stamp_ns, depth_m=NEAR if has_depth else None))
+        if index == asked:
+            assert not (passed and was_too_soon[has_depth])
 
 
 def test_a_blurred_frame_is_dropped_and_counted():
@@ -199,3 +227,18 @@ def test_frames_without_depth_pass_again_once_depth_has_stopped():
     assert gate.accept(with_depth(0.0))
     assert accepted(gate, [0.1, 0.4, 0.6, 0.7]) == [0.6, 0.7]
     assert gate.counts["no_depth"] == 2
+
+
+def test_the_first_frame_with_depth_after_one_without_is_never_too_soon():
+    gate = FrameGate(GateConfig(**{**ANY, "max_rate_hz": 1.0}))
+    assert gate.accept(frame_at(0.0)) and gate.accept(with_depth(0.01))
+    assert not gate.accept(with_depth(1.4)) and gate.accept(with_depth(1.5))  # paid back: due at 2.0, early by 0.5
+    assert gate.counts == {"accepted": 3, "too_soon": 1}
+
+
+def test_depth_is_waited_for_beyond_the_time_when_a_frame_is_due():
+    gate = FrameGate(GateConfig(**{**ANY, "max_rate_hz": 1.0}))
+    assert gate.accept(with_depth(0.0))
+    assert accepted(gate, [0.4, 0.5, 0.9]) == []  # due from 0.5 on, though nothing with depth was shown for that long
+    assert gate.counts == {"accepted": 1, "too_soon": 1, "no_depth": 2}
+    assert accepted(gate, [1.0]) == [1.0]
