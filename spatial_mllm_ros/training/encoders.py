@@ -1,7 +1,8 @@
 """The first stage: both encoders learn to see, each by itself, from what the renderer knows.
 
 The 2D encoder learns which categories show where. The spatial encoder learns depth, where every patch lies as seen from
-the first camera, and the cameras; and, to find them, to tell which patches of two frames show the same place.
+the first camera, where the piece of furniture that shows in it has its middle and how long it is, and the cameras; and,
+to find them, to tell which patches of two frames show the same place.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from spatial_mllm_ros.model.network import SpatialNetwork
 from spatial_mllm_ros.model.vggt import Vggt
 from spatial_mllm_ros.model.vggt.camera_head import rotation_from_quaternion
-from spatial_mllm_ros.training.batched import encode_2d, encode_spatial
+from spatial_mllm_ros.training.batched import encode_2d, encode_spatial, in_bfloat16
 from spatial_mllm_ros.training.examples import CATEGORIES
 from spatial_mllm_ros.training.targets import SceneBatch
 
@@ -42,49 +43,60 @@ class RecognitionProbe(nn.Module):
 
 
 class SpatialProbe(nn.Module):
-    """Reads depth and points off the spatial encoder's last tokens, linearly; used in training only."""
+    """Reads depth, points and pieces of furniture off the spatial encoder's last tokens; used in training only."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(2 * channels)
         self.log_depth = nn.Linear(2 * channels, 4)
         self.points = nn.Linear(2 * channels, 12)
+        self.pieces = nn.Linear(2 * channels, 16)
         self.place = nn.Linear(channels, 48)
 
-    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Map patch tokens [B,T,P,2C] to log depth [B,T,P,4] and points [B,T,P,4,3]."""
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Map patch tokens [B,T,P,2C] linearly to log depth [B,T,P,4], points [B,T,P,4,3] and pieces [B,T,P,4,4]."""
         x = self.norm(tokens)
-        return self.log_depth(x) + 0.7, self.points(x).unflatten(-1, (4, 3))
+        return self.log_depth(x) + 0.7, self.points(x).unflatten(-1, (4, 3)), self.pieces(x).unflatten(-1, (4, 4))
 
 
 def recognition_loss(
     network: SpatialNetwork, probe: RecognitionProbe, video: Tensor, shares: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Give the loss, and the logits [B,T,P/4,categories]; see `SceneBatch` for what is given."""
-    logits = probe(encode_2d(network, video))
+    with in_bfloat16():
+        tokens = encode_2d(network, video)
+    logits = probe(tokens.float())
     return F.binary_cross_entropy_with_logits(logits, shares) * 10, logits
 
 
 def spatial_loss(network: SpatialNetwork, probe: SpatialProbe, batch: SceneBatch) -> tuple[Tensor, dict[str, Any]]:
     """Give the loss, and its parts with the predicted cameras."""
-    layers, patches = encode_spatial(network, batch.video)
-    last = layers[-1]
-    log_depth, points = probe(last[:, :, 5:])
+    with in_bfloat16():
+        layers, patches = encode_spatial(network, batch.video)
+    last, patches = layers[-1].float(), patches.float()
+    log_depth, points, pieces = probe(last[:, :, 5:])
     cameras = network.vggt.camera_head.refine(last[:, :, 0])  # [4,B,T,9]
     near = batch.depth_m.clamp(0.2, 8.0)
     depth_loss = (log_depth - near.log()).abs().mean()
-    distance = (points - batch.points).norm(dim=-1) / (0.5 + batch.points.norm(dim=-1)).sqrt()
-    points_loss = distance.clamp(max=4.0).mean()
+    points_loss = _distance(points, batch.points).mean()
+    told, true = pieces[batch.is_furniture], batch.pieces[batch.is_furniture]
+    pieces_loss = (_distance(told[:, :3], true[:, :3]) + (told[:, 3] - true[:, 3]).abs()).sum() / max(len(true), 1)
     camera_loss = _camera_loss(cameras, batch.poses)
     place_loss = _place_loss(probe.place(patches), batch.points.mean(3))
-    loss = depth_loss + points_loss + 2 * camera_loss + 0.15 * place_loss
+    loss = depth_loss + points_loss + pieces_loss + 2 * camera_loss + 0.15 * place_loss
     figures = {
         "depth": float(depth_loss.detach()),
         "points": float(points_loss.detach()),
+        "pieces": float(pieces_loss.detach()),
         "camera": float(camera_loss.detach()),
         "place": float(place_loss.detach()),
     }
     return loss, {"figures": figures, "cameras": cameras[-1].detach(), "log_depth": log_depth.detach()}
+
+
+def _distance(told: Tensor, true: Tensor) -> Tensor:
+    """Give the distance of points [...,3], less weighted far from the first camera, and at most 4."""
+    return ((told - true).norm(dim=-1) / (0.5 + true.norm(dim=-1)).sqrt()).clamp(max=4.0)
 
 
 def _camera_loss(cameras: Tensor, poses: Tensor) -> Tensor:

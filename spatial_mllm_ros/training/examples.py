@@ -72,7 +72,7 @@ class ExampleConfig:
     frames: int = 64
     seconds: float = 20.0
     keyframes: int = 8
-    per_kind: int = 3
+    per_kind: int = 8
     dwell_share: float = -1.0
     run: str = "moving"
 
@@ -91,6 +91,8 @@ class Example:
         world_from_camera: float32 [F,4,4], optical axes.
         categories: int8 [N], category of each piece, an index into `CATEGORIES`.
         centres: float32 [N,3], of their boxes in the world, metres.
+        sizes: float32 [N,3], of their boxes along their own axes, metres.
+        yaws: float32 [N], world_from_local about z, radians.
         area_m2: of the floor.
         questions: with true answers.
         is_mirrored: whether images are to be mirrored when decoded; everything else is given as the mirror shows it.
@@ -107,6 +109,8 @@ class Example:
     world_from_camera: NDArray[np.float32]
     categories: NDArray[np.int8]
     centres: NDArray[np.float32]
+    sizes: NDArray[np.float32]
+    yaws: NDArray[np.float32]
     area_m2: float
     questions: Sequence[Question]
     is_mirrored: bool = False
@@ -150,6 +154,8 @@ class ExampleMaker:
             world_from_camera=tour.world_from_camera[frames].astype(np.float32),
             categories=np.array([CATEGORIES.index(piece.category) for piece in room.furniture], np.int8),
             centres=np.array([piece.centre for piece in room.furniture], np.float32).reshape(-1, 3),
+            sizes=np.array([piece.size for piece in room.furniture], np.float32).reshape(-1, 3),
+            yaws=np.array([piece.yaw for piece in room.furniture], np.float32),
             area_m2=float(room.area_m2),
             questions=self._questions(room, furniture),
         )
@@ -210,7 +216,7 @@ def points_in_world(depth_m: NDArray[np.floating], world_from_camera: NDArray[np
 
 
 _SETS = ("uniform", "space_aware", "run")
-_ARRAYS = ("frames", *_SETS, "depth_m", "furniture", "world_from_camera", "categories", "centres")
+_ARRAYS = ("frames", *_SETS, "depth_m", "furniture", "world_from_camera", "categories", "centres", "sizes", "yaws")
 # What numpy and zipfile raise, depending on which bytes are wrong
 _DAMAGE = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, zipfile.BadZipFile)
 
@@ -222,7 +228,7 @@ def write_shard(path: Path, examples: Sequence[Example]) -> None:
         for name in _ARRAYS:
             arrays[f"{index}/{name}"] = getattr(example, name)
         blob = np.frombuffer(b"".join(example.jpegs), np.uint8)
-        arrays[f"{index}/jpegs"], arrays[f"{index}/sizes"] = blob, np.array([len(j) for j in example.jpegs])
+        arrays[f"{index}/jpegs"], arrays[f"{index}/jpeg_sizes"] = blob, np.array([len(j) for j in example.jpegs])
     about = [
         {
             "seed": example.seed,
@@ -285,12 +291,12 @@ def _read_examples(path: Path) -> Iterator[Example]:
     with np.load(path) as arrays:
         for index, about in enumerate(json.loads(arrays["about"].tobytes())):
             fields = {name: arrays[f"{index}/{name}"] for name in _ARRAYS}
-            ends = np.cumsum(arrays[f"{index}/sizes"])
+            ends = np.cumsum(arrays[f"{index}/jpeg_sizes"])
             blob = arrays[f"{index}/jpegs"].tobytes()
             yield Example(
                 seed=about["seed"],
                 area_m2=about["area_m2"],
-                jpegs=[blob[end - size : end] for end, size in zip(ends, arrays[f"{index}/sizes"])],
+                jpegs=[blob[end - size : end] for end, size in zip(ends, arrays[f"{index}/jpeg_sizes"])],
                 questions=[
                     Question(kind=kind, text=text, answer=answer, options=tuple(options), categories=tuple(categories))
                     for kind, text, answer, options, categories in about["questions"]

@@ -29,6 +29,7 @@ def mirrored(example: Example) -> Example:
         furniture=example.furniture[..., ::-1],
         world_from_camera=_WORLD @ example.world_from_camera @ _CAMERA,
         centres=example.centres * np.array([1, -1, 1], np.float32),
+        yaws=-example.yaws,
         questions=[_mirrored(question) for question in example.questions],
     )
 

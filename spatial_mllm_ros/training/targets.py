@@ -30,6 +30,9 @@ class SceneBatch:
         points: float32 [B,T,P,4,3], metres, in the first frame's camera.
         poses: float32 [B,T,7], camera from the first camera: translation, quaternion (x, y, z, w; w >= 0).
         shares: float32 [B,T,P/4,categories], how plainly each category shows in each square of 2 x 2 patches, 0..1.
+        pieces: float32 [B,T,P,4,4], of the piece of furniture that shows in each cell: the middle of its box in the
+            first frame's camera, metres, and the logarithm of its longest edge; 0 where none shows.
+        is_furniture: bool [B,T,P,4], where one shows.
     """
 
     video: Tensor
@@ -37,6 +40,8 @@ class SceneBatch:
     points: Tensor
     poses: Tensor
     shares: Tensor
+    pieces: Tensor
+    is_furniture: Tensor
 
 
 def draw_set(example: Example, count: int, rng: np.random.Generator, run_share: float = 0.25) -> NDArray[np.int64]:
@@ -78,8 +83,8 @@ def batch_of(
 ) -> SceneBatch:
     """Put a keyframe set of each example together."""
     parts = [_geometry(one, chosen) for one, chosen in zip(examples, sets)]
-    depth_m, points, poses, shares = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*parts))
-    return SceneBatch(video=video_of(examples, sets, rng), depth_m=depth_m, points=points, poses=poses, shares=shares)
+    arrays = {name: torch.from_numpy(np.stack([part[name] for part in parts])) for name in parts[0]}
+    return SceneBatch(video=video_of(examples, sets, rng), **arrays)
 
 
 def zoomed_in(
@@ -107,7 +112,7 @@ def zoomed_in(
     return torch.stack(shown), torch.from_numpy(np.stack(shares))
 
 
-def _geometry(example: Example, chosen: NDArray[np.int64]) -> tuple[NDArray[np.float32], ...]:
+def _geometry(example: Example, chosen: NDArray[np.int64]) -> dict[str, NDArray]:
     depth = example.depth_m[chosen].astype(np.float32)
     first_from_world = np.linalg.inv(example.world_from_camera[chosen[0]])
     first_from_camera = (first_from_world @ example.world_from_camera[chosen]).astype(np.float32)
@@ -117,15 +122,26 @@ def _geometry(example: Example, chosen: NDArray[np.int64]) -> tuple[NDArray[np.f
         for n, size in ((_ROWS, depth.shape[1]), (_COLUMNS, depth.shape[2]))
     )
     cells = np.ix_(np.arange(len(chosen)), rows, columns)
-    return (
-        _by_patch(depth[cells][..., None])[..., 0],
-        _by_patch(points[cells]),
-        np.stack([_pose(np.linalg.inv(pose)) for pose in first_from_camera]),
-        _shares(example.categories, example.furniture[chosen]),
-    )
+    furniture = _by_patch(example.furniture[chosen][cells][..., None])[..., 0]
+    return {
+        "depth_m": _by_patch(depth[cells][..., None])[..., 0],
+        "points": _by_patch(points[cells]),
+        "poses": np.stack([_pose(np.linalg.inv(pose)) for pose in first_from_camera]),
+        "shares": _shares(example.categories, example.furniture[chosen]),
+        "pieces": _pieces(example, first_from_world)[furniture],
+        "is_furniture": furniture >= 0,
+    }
 
 
-def _by_patch(grid: NDArray[np.float32]) -> NDArray[np.float32]:
+def _pieces(example: Example, first_from_world: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give middle and log of the longest edge of every piece, and zeros behind them, which -1 picks: [N+1,4]."""
+    pieces = np.zeros((len(example.centres) + 1, 4), np.float32)
+    pieces[:-1, :3] = example.centres @ first_from_world[:3, :3].T + first_from_world[:3, 3]
+    pieces[:-1, 3] = np.log(example.sizes.max(1))
+    return pieces
+
+
+def _by_patch(grid: NDArray) -> NDArray:
     """Group cells [T,2*rows,2*columns,n] by patch: [T,P,4,n]."""
     frames, channels = len(grid), grid.shape[-1]
     blocks = grid.reshape(frames, _ROWS, CELLS, _COLUMNS, CELLS, channels).transpose(0, 1, 3, 2, 4, 5)

@@ -28,6 +28,8 @@ def made_up(seed=0, frames=20, keyframes=8):
         world_from_camera=poses,
         categories=np.array([CATEGORIES.index("sofa"), CATEGORIES.index("chair")], np.int8),
         centres=np.array([[2.5, 0.5, 0.4], [2.5, -0.6, 0.3]], np.float32),
+        sizes=np.array([[0.8, 1.6, 0.8], [0.5, 0.5, 0.9]], np.float32),
+        yaws=np.array([3.1, 2.0], np.float32),
         area_m2=20.0,
         questions=[
             Question(kind="object_counting", text="How many chair(s) are in this room?", answer="1",

@@ -14,7 +14,7 @@ def test_there_are_twelve_categories_with_several_looks_in_each_split():
     assert len(CATALOGUE) >= 12
     for name in CATALOGUE:
         train, held_out = looks_of(name, "train"), looks_of(name, "heldout")
-        assert len(train) >= 3 and len(held_out) >= 1 and not set(train) & set(held_out)
+        assert len(train) >= 8 and len(held_out) >= 1 and not set(train) & set(held_out)
 
 
 @pytest.mark.parametrize(("name", "look"), LOOKS)

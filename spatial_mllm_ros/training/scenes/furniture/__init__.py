@@ -1,4 +1,4 @@
-"""Furniture by category: twelve named categories, four looks each, the last of which is held out for testing.
+"""Furniture by category: twelve named categories, nine looks each, the last of which is held out for testing.
 
 A look builds one piece from primitives in its local frame, at any scale; `make_piece` scales it to the wanted length
 and measures it, so the size that a room reports is that of what is drawn.

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from spatial_mllm_ros.training.scenes.furniture import composed_bins, composed_lamps, composed_plants
 from spatial_mllm_ros.training.scenes.furniture.finish import Finish
 from spatial_mllm_ros.training.scenes.shapes import Colour, Paint, Part, box, cone, cylinder, ellipsoid, rod
 
@@ -180,6 +181,6 @@ def _wicker_bin(finish: Finish, rng: np.random.Generator) -> list[Part]:
     return [box((-side, side), (-side, side), (0, height - 0.04), weave), *rim, inside]
 
 
-LAMPS = (_reading_lamp, _tripod_lamp, _globe_lamp, _paper_lamp)
-PLANTS = (_bushy_plant, _palm_plant, _cactus_plant, _topiary_plant)
-BINS = (_office_bin, _pedal_bin, _wheeled_bin, _wicker_bin)
+LAMPS = (_reading_lamp, _tripod_lamp, _globe_lamp, *composed_lamps.LAMPS, _paper_lamp)
+PLANTS = (_bushy_plant, _palm_plant, _cactus_plant, *composed_plants.PLANTS, _topiary_plant)
+BINS = (_office_bin, _pedal_bin, _wheeled_bin, *composed_bins.BINS, _wicker_bin)

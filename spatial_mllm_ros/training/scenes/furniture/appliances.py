@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from spatial_mllm_ros.training.scenes.furniture import composed_refrigerators, composed_tvs
 from spatial_mllm_ros.training.scenes.furniture.finish import Finish, front, legs
 from spatial_mllm_ros.training.scenes.shapes import Paint, Part, box, cylinder, rod
 
@@ -122,5 +123,11 @@ def _tube_tv(finish: Finish, rng: np.random.Generator) -> list[Part]:
     return parts + [rod((-0.05, 0, 0.4 + tall), tip, 0.008, finish.metal) for tip in tips]
 
 
-REFRIGERATORS = (_two_door_refrigerator, _side_by_side_refrigerator, _retro_refrigerator, _glass_refrigerator)
-TVS = (_tv_on_board, _tv_on_easel, _tv_on_pedestal, _tube_tv)
+REFRIGERATORS = (
+    _two_door_refrigerator,
+    _side_by_side_refrigerator,
+    _retro_refrigerator,
+    *composed_refrigerators.REFRIGERATORS,
+    _glass_refrigerator,
+)
+TVS = (_tv_on_board, _tv_on_easel, _tv_on_pedestal, *composed_tvs.TVS, _tube_tv)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from spatial_mllm_ros.training.scenes.furniture import composed_beds, composed_seats, composed_sofas
 from spatial_mllm_ros.training.scenes.furniture.finish import Finish, legs
 from spatial_mllm_ros.training.scenes.shapes import Paint, Part, box, cylinder, ellipsoid, rod
 
@@ -230,7 +231,7 @@ def _poster_bed(finish: Finish, rng: np.random.Generator) -> list[Part]:
     return [*posts, *rails, base, *_mattress(y, Paint(colour=finish.second.colour, texture="dots"), 0.32)]
 
 
-CHAIRS = (_spindle_chair, _padded_chair, _office_chair, _sled_chair)
-STOOLS = (_milking_stool, _square_stool, _drum_stool, _bar_stool)
-SOFAS = (_club_sofa, _daybed_sofa, _rolled_sofa, _slatted_sofa)
-BEDS = (_panel_bed, _footboard_bed, _iron_bed, _poster_bed)
+CHAIRS = (_spindle_chair, _padded_chair, _office_chair, *composed_seats.CHAIRS, _sled_chair)
+STOOLS = (_milking_stool, _square_stool, _drum_stool, *composed_seats.STOOLS, _bar_stool)
+SOFAS = (_club_sofa, _daybed_sofa, _rolled_sofa, *composed_sofas.SOFAS, _slatted_sofa)
+BEDS = (_panel_bed, _footboard_bed, _iron_bed, *composed_beds.BEDS, _poster_bed)

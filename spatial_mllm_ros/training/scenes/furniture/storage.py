@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spatial_mllm_ros.training.scenes.furniture import composed_bookshelves, composed_cabinets, composed_tables
 from spatial_mllm_ros.training.scenes.furniture.finish import Finish, front, legs
 from spatial_mllm_ros.training.scenes.shapes import Paint, Part, box, cylinder, ellipsoid, rod
 
@@ -183,6 +184,6 @@ def _split_bookshelf(finish: Finish, rng: np.random.Generator) -> list[Part]:
     return parts
 
 
-TABLES = (_four_leg_table, _trestle_table, _round_table, _writing_table)
-CABINETS = (_two_door_cabinet, _drawer_cabinet, _slatted_cabinet, _wardrobe)
-BOOKSHELVES = (_tall_bookshelf, _ladder_bookshelf, _cube_bookshelf, _split_bookshelf)
+TABLES = (_four_leg_table, _trestle_table, _round_table, *composed_tables.TABLES, _writing_table)
+CABINETS = (_two_door_cabinet, _drawer_cabinet, _slatted_cabinet, *composed_cabinets.CABINETS, _wardrobe)
+BOOKSHELVES = (_tall_bookshelf, _ladder_bookshelf, _cube_bookshelf, *composed_bookshelves.BOOKSHELVES, _split_bookshelf)
