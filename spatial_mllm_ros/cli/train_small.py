@@ -1,7 +1,7 @@
 """`spatial-mllm train-small`: train the small model that this package ships, stage by stage, on a CPU.
 
-The stages, in order: scenes, recognition, geometry, heads, answers, write. Each keeps its state in the working folder
-and can be stopped at any time; with --resume it goes on where it was.
+The stages, in order: scenes, recognition, geometry, heads, reading, answers, write. Each keeps its state in the working
+folder and can be stopped at any time; with --resume it goes on where it was.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spatial_mllm_ros.training.scenes.question import KINDS
 
 __all__ = ["add_arguments", "run"]
 
-_TRAINED = ("recognition", "geometry", "heads", "answers")
+_TRAINED = ("recognition", "geometry", "heads", "reading", "answers")
 _STAGES = ("scenes", *_TRAINED, "write")
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.model import SpatialMLLM
 from spatial_mllm_ros.sampling import space_aware_sampling
-from spatial_mllm_ros.training.answers import Asked, ask_packed, fuse, pack, see, worth_of_answers
+from spatial_mllm_ros.training.answers import Asked, ask_packed, pack, see, tokens_of, worth_of_answers
 from spatial_mllm_ros.training.examples import SHARD, Example, ExampleConfig, draw_shards, points_in_world, read_shard
 from spatial_mllm_ros.training.scenes import Question, equalised
 from spatial_mllm_ros.training.targets import video_of
@@ -188,13 +188,14 @@ def _score_batch(
         return
     for keyframes, count in dict.fromkeys((arm.keyframes, arm.count) for arm in arms):
         seen = see(model, video_of(examples, [_keyframes(model, one, keyframes, count) for one in examples]))
-        fused = fuse(model, seen)
+        visual, connected = tokens_of(model, seen)
+        fused = visual + connected
         packed = pack(model, asked, seen.grid)
         shown = {
             "video": fused,
             "wrong video": fused.roll(1, 0),
-            "2D only": seen.visual,
-            "3D only": fused - seen.visual,
+            "2D only": visual,
+            "3D only": connected,
             "nothing": torch.zeros_like(fused),
         }
         for arm in arms:

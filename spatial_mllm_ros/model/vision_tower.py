@@ -105,15 +105,25 @@ class VisionTower(nn.Module):
                 f"{self.config.patch_values} values (rows and columns in multiples of {merge})"
             )
         layout = layout or self.layout(rows, columns, pixel_values.device)
+        return self.merge(self.encode_patches(pixel_values, grid, layout), layout).flatten(0, 1)
+
+    def encode_patches(self, pixel_values: Tensor, grid: tuple[int, int, int], layout: TowerLayout) -> Tensor:
+        """Run all blocks: [t,hw,C] in window order, as `merge` takes them; see `forward`."""
+        _, rows, columns = grid
+        square = self.config.spatial_merge_size**2
         tables = (layout.cosine, layout.sine)
-        x = self.embed(pixel_values).unflatten(0, (pairs, -1, merge * merge))  # [t,hw/4,4,C]
+        x = self.embed(pixel_values).unflatten(0, (grid[0], -1, square))  # [t,hw/4,4,C]
         x = x.index_select(1, layout.order).flatten(1, 2)  # [t,hw,C]
         for index, block in enumerate(self.blocks):
             windows = ((1, rows * columns),) if index in self.config.fullatt_block_indexes else layout.windows
             x = x + self._attention(block.attn, block.norm1(x), tables, windows)
             x = x + block.mlp(block.norm2(x))
-        out = self.merger(x.flatten(0, 1)).unflatten(0, (pairs, -1))  # [t,hw/4,D]
-        return out.index_select(1, layout.inverse).flatten(0, 1)
+        return x
+
+    def merge(self, patches: Tensor, layout: TowerLayout) -> Tensor:
+        """Merge squares of 2 x 2 patches [t,hw,C] into tokens [t,hw/4,D], squares in rows."""
+        out = self.merger(patches.flatten(0, 1)).unflatten(0, (len(patches), -1))
+        return out.index_select(1, layout.inverse)
 
     def layout(self, rows: int, columns: int, device: torch.device) -> TowerLayout:
         """Lay out frames of `rows` x `columns` patches."""

@@ -1,4 +1,4 @@
-"""The second stage: connector and language model learn to answer from what the encoders see, which stay as they are.
+"""Questions about tokens: those that are told of a scene, or made of what encoders see of it.
 
 Questions about one scene are read in one pass: each sees the scene and itself, never another question. The target of a
 numeric answer is its Mean Relative Accuracy for every number that could be said, so that the likeliest number is the
@@ -22,7 +22,7 @@ from torch import Tensor
 from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.model import SpatialMLLM
 from spatial_mllm_ros.model.positions import mrope_positions
-from spatial_mllm_ros.training.batched import encode_2d, encode_spatial
+from spatial_mllm_ros.training.batched import encode_pairs, encode_spatial, merge_2d
 from spatial_mllm_ros.training.examples import CATEGORIES, Example, points_in_world
 from spatial_mllm_ros.training.scenes import Question
 from spatial_mllm_ros.training.words import LESSONS, NUMBERS, answer_words, answer_worth
@@ -33,11 +33,11 @@ __all__ = [
     "Seen",
     "answer_loss",
     "ask_packed",
-    "fuse",
     "lessons",
     "pack",
     "see",
     "token_ids",
+    "tokens_of",
     "worth_of_answers",
 ]
 
@@ -55,12 +55,12 @@ class Seen:
     """What the frozen encoders made of B keyframe sets of T frames.
 
     Attributes:
-        visual: [B,S,D], S merged tokens.
+        pairs: [B,T/2,P,C], the 2D encoder's patches before they are merged.
         spatial: [B,T,P,2C], patch tokens of the last layer.
         grid: of each set, (t, h, w).
     """
 
-    visual: Tensor
+    pairs: Tensor
     spatial: Tensor
     grid: tuple[int, int, int]
 
@@ -68,18 +68,17 @@ class Seen:
 @torch.no_grad()
 def see(model: SpatialMLLM, video: Tensor) -> Seen:
     """Run both encoders on [B,T,3,H,W]."""
-    visual = encode_2d(model.network, video).flatten(1, 2)
     layers, _ = encode_spatial(model.network, video)
     grid = (video.shape[1] // 2, video.shape[3] // 14, video.shape[4] // 14)
-    return Seen(visual=visual, spatial=layers[-1][:, :, 5:], grid=grid)
+    return Seen(pairs=encode_pairs(model.network, video), spatial=layers[-1][:, :, 5:], grid=grid)
 
 
-def fuse(model: SpatialMLLM, seen: Seen) -> Tensor:
-    """Add what both encoders saw: [B,S,D]."""
-    connector, batch = model.network.connector, len(seen.visual)
-    pairs, rows, columns = seen.grid
+def tokens_of(model: SpatialMLLM, seen: Seen) -> tuple[Tensor, Tensor]:
+    """Give what each encoder adds to the language model's tokens, [B,S,D] each: merged pairs, and the connector's."""
+    batch, (pairs, rows, columns) = len(seen.spatial), seen.grid
+    visual = merge_2d(model.network, seen.pairs, seen.grid).flatten(1, 2)
     grid = (batch * pairs, rows, columns)  # pairs do not mix, so scenes can follow each other
-    return seen.visual + connector(seen.spatial.flatten(0, 1), grid).unflatten(0, (batch, -1))
+    return visual, model.network.connector(seen.spatial.flatten(0, 1), grid).unflatten(0, (batch, -1))
 
 
 def lessons(example: Example, chosen: NDArray[np.int64]) -> list[Question]:
@@ -209,15 +208,14 @@ def pack(model: SpatialMLLM, asked: Sequence[Sequence[Asked]], grid: tuple[int, 
     )
 
 
-def ask_packed(model: SpatialMLLM, packed: Packed, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the logits [M,V] of every answer and of what follows it, and the last states [B,S,D] of what is seen."""
+def ask_packed(model: SpatialMLLM, packed: Packed, fused: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the logits [M,V] of every answer and of what follows it."""
     network = model.network
     embeds = network.model.embed_tokens(packed.input_ids)
     embeds = embeds.masked_scatter(packed.is_video[..., None], fused.to(embeds.dtype))
     hidden = network.model.read(embeds, packed.positions, packed.mask)
     answers, stops = hidden[packed.rows, packed.places], hidden[packed.rows, packed.stops]
-    seen = hidden[packed.is_video].unflatten(0, (len(hidden), -1))
-    return network.lm_head(answers), network.lm_head(stops), seen
+    return network.lm_head(answers), network.lm_head(stops)
 
 
 def worth_of_answers(packed: Packed, logits: Tensor) -> list[float]:

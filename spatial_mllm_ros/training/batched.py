@@ -15,19 +15,20 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from spatial_mllm_ros.model.network import SpatialNetwork
 from spatial_mllm_ros.model.preprocessing import CLIP_MEAN, CLIP_STD
 
-__all__ = ["encode_2d", "encode_spatial", "in_bfloat16", "patches_of"]
+__all__ = ["encode_2d", "encode_pairs", "encode_spatial", "in_bfloat16", "merge_2d", "patches_of"]
 
 
 @contextlib.contextmanager
-def in_bfloat16() -> Iterator[None]:
-    """Multiply matrices in bfloat16 where the CPU can: 1.6 times the steps per hour for encoders of this size.
+def in_bfloat16(*, has_mask: bool = False) -> Iterator[None]:
+    """Multiply matrices in bfloat16 where the CPU can: 1.6 times the steps per hour for networks of this size.
 
-    Attention in torch's plain form, since the backward pass of its fused kernel is slower in bfloat16 than in float32.
+    Attention without a mask takes torch's plain form: the backward pass of the fused kernel is slower than in float32.
     """
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         yield
         return
-    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel([SDPBackend.MATH]):
+    attention = contextlib.nullcontext() if has_mask else sdpa_kernel([SDPBackend.MATH])
+    with torch.autocast("cpu", torch.bfloat16), attention:
         yield
 
 
@@ -49,9 +50,25 @@ def patches_of(video: Tensor, patch: int = 14) -> Tensor:
 
 def encode_2d(network: SpatialNetwork, video: Tensor) -> Tensor:
     """Run the 2D encoder: [B,T,3,H,W] in [0, 1] to [B,T/2,H/28 * W/28,D]."""
-    batch, frames, _, height, width = video.shape
-    grid = (batch * frames // 2, height // 14, width // 14)
-    return network.visual(patches_of(video), grid).unflatten(0, (batch, frames // 2, -1))
+    return merge_2d(network, encode_pairs(network, video), _grid(video))
+
+
+def encode_pairs(network: SpatialNetwork, video: Tensor) -> Tensor:
+    """Run the 2D encoder's blocks: [B,T,3,H,W] in [0, 1] to [B,T/2,H/14 * W/14,C], as `merge_2d` takes them."""
+    pairs, rows, columns = _grid(video)
+    layout = network.visual.layout(rows, columns, video.device)
+    patches = network.visual.encode_patches(patches_of(video), (len(video) * pairs, rows, columns), layout)
+    return patches.unflatten(0, (len(video), -1))
+
+
+def merge_2d(network: SpatialNetwork, pairs: Tensor, grid: tuple[int, int, int]) -> Tensor:
+    """Merge what `encode_pairs` gave, of frames of `grid` (t, h, w), to [B,t,hw/4,D]."""
+    layout = network.visual.layout(*grid[1:], pairs.device)
+    return network.visual.merge(pairs.flatten(0, 1), layout).unflatten(0, (len(pairs), -1))
+
+
+def _grid(video: Tensor, patch: int = 14) -> tuple[int, int, int]:
+    return video.shape[1] // 2, video.shape[3] // patch, video.shape[4] // patch
 
 
 def encode_spatial(network: SpatialNetwork, video: Tensor) -> tuple[list[Tensor], Tensor]:

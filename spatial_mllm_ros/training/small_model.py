@@ -29,7 +29,7 @@ _LAYER_SCALE = 0.3  # DINOv2's 0.01 is for networks many times deeper
 
 SIZES = RandomSizes(
     hidden=192,
-    layers=4,
+    layers=6,
     heads=6,
     key_heads=6,
     intermediate=512,

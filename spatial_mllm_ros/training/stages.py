@@ -4,10 +4,11 @@
     recognition  recognition/state.pt   2D encoder
     geometry     geometry/state.pt      spatial encoder with its camera head
     heads        heads/state.pt         depth and point head, on the fixed spatial encoder
-    answers      answers/state.pt       connector and language model, on what the fixed encoders see
+    reading      reading/state.pt       language model, on scenes that it is told
+    answers      answers/state.pt       merger, connector and language model, on what the fixed encoders see
 
 CPU first: one thread per process is the fastest use of a core, so stages that do not build on each other (scenes,
-recognition, geometry) can run side by side.
+recognition, geometry, reading) can run side by side.
 """
 
 from __future__ import annotations
@@ -32,12 +33,13 @@ from spatial_mllm_ros.training.encoders import (
     spatial_loss,
 )
 from spatial_mllm_ros.training.examples import Example
+from spatial_mllm_ros.training.reading_stage import ReadingStage
 from spatial_mllm_ros.training.run import Run
 from spatial_mllm_ros.training.small_model import SIZES
 from spatial_mllm_ros.training.targets import batch_of, draw_set, zoomed_in
 from spatial_mllm_ros.training.workspace import Workspace, groups, load_stages
 
-__all__ = ["train_answers", "train_geometry", "train_heads", "train_recognition"]
+__all__ = ["train_answers", "train_geometry", "train_heads", "train_reading", "train_recognition"]
 
 _FRAMES_PER_STEP = 64
 _LOG_EVERY, _CHECK_EVERY = 100, 5  # steps in a line of the log, lines from one check to the next
@@ -151,8 +153,14 @@ def _geometry_errors(
     return {**medians, "log_depth": round(float(np.mean(depth)), 4), "flat_log_depth": round(float(np.mean(flat)), 4)}
 
 
+def train_reading(work: Workspace, hours: float, report: _Report) -> None:
+    """Train the language model to answer about scenes that it is told."""
+    stage = ReadingStage(work, hours)
+    _train(stage.run, work, stage.step, stage.check, report)
+
+
 def train_answers(work: Workspace, hours: float, report: _Report) -> None:
-    """Train connector and language model to answer; the encoders stay as the other stages left them."""
+    """Train merger, connector and language model to answer from what the encoders see, which stay as they are."""
     stage = AnswerStage(work, hours)
     _train(stage.run, work, stage.step, stage.check, report)
 

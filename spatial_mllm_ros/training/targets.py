@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spatial_mllm_ros.training.examples import CATEGORIES, Example, points_in_world
 
-__all__ = ["CELLS", "SceneBatch", "batch_of", "draw_set", "video_of", "zoomed_in"]
+__all__ = ["CELLS", "SceneBatch", "SceneTruth", "batch_of", "draw_set", "truth_of", "video_of", "zoomed_in"]
 
 CELLS = 2  # geometry targets per side of a patch
 _ROWS, _COLUMNS = 6, 8  # patches of a frame
@@ -21,11 +21,10 @@ _FULL_SHARE = 0.08  # of a token's square that a category must cover to count as
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SceneBatch:
-    """B scenes of T frames.
+class SceneTruth:
+    """What is true about B scenes of T frames.
 
     Attributes:
-        video: float32 [B,T,3,H,W], RGB in [0, 1].
         depth_m: float32 [B,T,P,4], metres along the optical axis, for the 2 x 2 cells of each of P patches.
         points: float32 [B,T,P,4,3], metres, in the first frame's camera.
         poses: float32 [B,T,7], camera from the first camera: translation, quaternion (x, y, z, w; w >= 0).
@@ -35,13 +34,23 @@ class SceneBatch:
         is_furniture: bool [B,T,P,4], where one shows.
     """
 
-    video: Tensor
     depth_m: Tensor
     points: Tensor
     poses: Tensor
     shares: Tensor
     pieces: Tensor
     is_furniture: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SceneBatch(SceneTruth):
+    """B scenes of T frames.
+
+    Attributes:
+        video: float32 [B,T,3,H,W], RGB in [0, 1].
+    """
+
+    video: Tensor
 
 
 def draw_set(example: Example, count: int, rng: np.random.Generator, run_share: float = 0.25) -> NDArray[np.int64]:
@@ -82,9 +91,13 @@ def batch_of(
     examples: Sequence[Example], sets: Sequence[NDArray[np.int64]], rng: np.random.Generator | None = None
 ) -> SceneBatch:
     """Put a keyframe set of each example together."""
-    parts = [_geometry(one, chosen) for one, chosen in zip(examples, sets)]
-    arrays = {name: torch.from_numpy(np.stack([part[name] for part in parts])) for name in parts[0]}
-    return SceneBatch(video=video_of(examples, sets, rng), **arrays)
+    return SceneBatch(video=video_of(examples, sets, rng), **vars(truth_of(examples, sets)))
+
+
+def truth_of(examples: Sequence[Example], sets: Sequence[NDArray[np.int64]]) -> SceneTruth:
+    """Put what is true about a keyframe set of each example together."""
+    parts = [_truth(one, chosen) for one, chosen in zip(examples, sets)]
+    return SceneTruth(**{name: torch.from_numpy(np.stack([part[name] for part in parts])) for name in parts[0]})
 
 
 def zoomed_in(
@@ -112,7 +125,7 @@ def zoomed_in(
     return torch.stack(shown), torch.from_numpy(np.stack(shares))
 
 
-def _geometry(example: Example, chosen: NDArray[np.int64]) -> dict[str, NDArray]:
+def _truth(example: Example, chosen: NDArray[np.int64]) -> dict[str, NDArray]:
     depth = example.depth_m[chosen].astype(np.float32)
     first_from_world = np.linalg.inv(example.world_from_camera[chosen[0]])
     first_from_camera = (first_from_world @ example.world_from_camera[chosen]).astype(np.float32)

@@ -28,6 +28,7 @@ __all__ = [
     "answer_worth",
     "rephrased",
     "scope_json",
+    "without_options",
     "write_words",
 ]
 
@@ -39,14 +40,28 @@ NUMBERS: dict[str, tuple[str, ...]] = {
 }
 """What may be answered, by kind of question: counts, metres, centimetres, square metres."""
 
+_DIRECTIONS = ("front-left", "front-right", "back-left", "back-right", "left", "right", "back")
 _PLACES = tuple(f"{half / 2:+.1f}" for half in range(-14, 15))
 LESSONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "lesson_near": ("How near to the {0} was the camera?", NUMBERS["object_abs_distance"]),
     "lesson_ahead": ("How far ahead of the first view is the {0}?", _PLACES),
     "lesson_left": ("How far left of the first view is the {0}?", _PLACES),
     "lesson_first": ("Which pair of views is the first to show a {0}?", tuple(str(pair) for pair in range(9))),
+    "lesson_nearest": ("", CATEGORIES),
+    "lesson_direction": ("", _DIRECTIONS),
+    "lesson_earliest": ("", CATEGORIES),
 }
-"""Asked in training only: what one has to know to answer the others. Wording and answers, by kind."""
+"""Asked in training only: what one has to know to answer the others. Wording and answers, by kind.
+
+The last three have the wording of the choices that they prepare for, asked without options: see `without_options`.
+"""
+
+
+_WITHOUT_OPTIONS = {
+    "object_rel_distance": "lesson_nearest",
+    "obj_appearance_order": "lesson_earliest",
+    **{f"object_rel_direction_{level}": "lesson_direction" for level in ("easy", "medium", "hard")},
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +85,6 @@ REPHRASINGS = (
 _FRAME = ("system\nYou are a helpful assistant.", "user\n", "assistant\n")  # of the chat template
 _LETTERS = ("\nOptions:\nA. ", "\nB. ", "\nC. ", "\nD. ", ", ")
 _HINTS = (f"\n{NUMBER_HINT}", f"\n{CHOICE_HINT}", SEVERAL_INSTANCES)
-_DIRECTIONS = ("front-left", "front-right", "back-left", "back-right", "left", "right", "back")
 
 
 def write_words(folder: Path) -> dict[str, int]:
@@ -91,6 +105,12 @@ def write_words(folder: Path) -> dict[str, int]:
     words = dict.fromkeys((*_FRAME, *_LETTERS, *_HINTS, *_DIRECTIONS, *phrases, *CATEGORIES, *numbers))
     backend.add_tokens([AddedToken(word, normalized=False) for word in words if len(word) > 1])
     return save_tokenizer(backend, folder)
+
+
+def without_options(question: Question) -> Question:
+    """Ask a choice as a lesson: by word, not by letter. Of an order of appearance the first category is asked for."""
+    kind, answer = _WITHOUT_OPTIONS[question.kind], question.chosen.partition(", ")[0]
+    return Question(kind=kind, text=question.text, answer=answer, categories=question.categories)
 
 
 def rephrased(question: Question, rng: np.random.Generator) -> str:
@@ -123,7 +143,7 @@ def answer_words(kind: str) -> Sequence[str]:
 def answer_worth(question: Question) -> NDArray[np.float32]:
     """Give the score of every one of `answer_words`: Mean Relative Accuracy, or 1 for the right letter and 0 else."""
     words = answer_words(question.kind)
-    if question.options:
+    if question.options or question.kind in _WITHOUT_OPTIONS.values():
         return np.array([word == question.answer for word in words], np.float32)
     truth = float(question.answer)
     if question.kind in ("lesson_ahead", "lesson_left"):

@@ -84,6 +84,7 @@ def load_stages(model: SpatialMLLM, folder: Path, stages: Sequence[str]) -> None
     network = model.network
     parts = {
         "visual": network.visual,
+        "merger": network.visual.merger,
         "aggregator": network.vggt.aggregator,
         "camera": network.vggt.camera_head,
         "depth_head": network.vggt.depth_head,

@@ -56,12 +56,12 @@ def test_from_drawn_rooms_to_a_checkpoint_that_is_scored(tmp_path, capsys):
     work, out, heldout = tmp_path / "work", tmp_path / "checkpoint", tmp_path / "heldout"
     assert train("scenes", work, "--count", 5, "--json") == 0
     assert [example.seed for example in read_shard(work / "examples" / "train_000000.npz")] == [0, 1, 2, 3, 4]
-    for stage in ("recognition", "geometry", "heads", "answers"):
+    for stage in ("recognition", "geometry", "heads", "reading", "answers"):
         assert train(stage, work, "--hours", HOURS, "--json") == 0
         assert json.loads(capsys.readouterr().out.splitlines()[-1])["step"] >= 1
         assert (work / stage / "curves.svg").read_text().count("<polyline") > 1
     assert train("write", work, "--out", out, "--answers", "object_counting", "room_size_estimation") == 0
-    assert "trained: recognition, geometry, heads, answers" in capsys.readouterr().out
+    assert "trained: recognition, geometry, heads, reading, answers" in capsys.readouterr().out
     model = load_spatial_mllm(out, geometry=True)
     assert model.is_trained and model.config.scope.kind_of("How many chairs are there?") == "object_counting"
     learnt = read_state(work / "heads" / "state.pt")["modules"]["depth_head"]

@@ -6,6 +6,7 @@ from support.made_up import made_up
 from spatial_mllm_ros.training.encoders import RecognitionProbe
 from spatial_mllm_ros.training.examples import write_shard
 from spatial_mllm_ros.training.small_model import SIZES
+from spatial_mllm_ros.training.telling import Teller
 from spatial_mllm_ros.training.workspace import Workspace
 
 
@@ -17,13 +18,27 @@ def small_workspace(folder, num_examples=5):
     return Workspace(folder, num_validation=2)
 
 
-def pretend_encoders_were_trained(work):
-    """Write the states of the first two stages, with the weights that they begin with; give the model."""
+class RememberingWorkspace(Workspace):
+    """Tells which model a stage works on."""
+
+    def begin(self):
+        self.model = super().begin()
+        return self.model
+
+
+def state_of(network):
+    """Copy all weights."""
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def pretend_stages_were_trained(work):
+    """Write the states of the stages before the last, with the weights that they begin with; give the model."""
     model = work.begin()
     network = model.network
     states = {
         "recognition": {"visual": network.visual, "probe": RecognitionProbe(SIZES.hidden)},
         "geometry": {"aggregator": network.vggt.aggregator, "camera": network.vggt.camera_head},
+        "reading": {"language": network.model, "teller": Teller(SIZES.hidden)},
     }
     for stage, modules in states.items():
         (work.folder / stage).mkdir()
@@ -35,4 +50,5 @@ def pretend_encoders_were_trained(work):
 def take_small_steps(monkeypatch):
     """Let a step of every stage look at few frames."""
     monkeypatch.setattr("spatial_mllm_ros.training.stages._FRAMES_PER_STEP", 16)
+    monkeypatch.setattr("spatial_mllm_ros.training.reading_stage._SCENES", 2)
     monkeypatch.setattr("spatial_mllm_ros.training.answer_stage._SCENES", 2)

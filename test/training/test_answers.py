@@ -5,7 +5,7 @@ import pytest
 import torch
 from support.made_up import made_up
 
-from spatial_mllm_ros.training.answers import Asked, answer_loss, ask_packed, fuse, lessons, pack, see
+from spatial_mllm_ros.training.answers import Asked, answer_loss, ask_packed, lessons, pack, see, tokens_of
 from spatial_mllm_ros.training.scenes import score
 from spatial_mllm_ros.training.targets import video_of
 from spatial_mllm_ros.training.words import NUMBERS, answer_words, answer_worth
@@ -17,7 +17,7 @@ def test_packed_questions_are_answered_as_each_alone(begun):
     asked = [[Asked(q, q.prompt) for q in one.questions] for one in examples]
     with torch.no_grad():
         seen = see(model, video_of(examples, [one.uniform for one in examples]))
-        fused = fuse(model, seen)
+        fused = sum(tokens_of(model, seen))
         packed = pack(model, asked, seen.grid)
         logits = ask_packed(model, packed, fused)[0]
     for index, (row, group) in enumerate([(0, one) for one in asked[0]] + [(1, one) for one in asked[1]]):
@@ -33,7 +33,7 @@ def test_fused_embeddings_equal_those_of_inference(begun):
     example = made_up(2)
     inputs = model.visual_inputs(example.images(example.uniform))
     with torch.no_grad():
-        fused = fuse(model, see(model, inputs.video[None]))[0]
+        fused = sum(tokens_of(model, see(model, inputs.video[None])))[0]
     spatial = model.encode_spatial(inputs.video)
     visual = model.encode_2d(inputs.pixel_values, inputs.grid_thw)
     torch.testing.assert_close(fused, model.fuse(visual, spatial, inputs.grid_thw))

@@ -1,0 +1,97 @@
+"""The stage in which the language model learns to answer from scenes that it is told: no encoder takes part.
+
+At first there are lessons only, then choices are asked by word: which thing is nearest, not under which letter it
+stands. Letters come last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from spatial_mllm_ros.model import SpatialMLLM
+from spatial_mllm_ros.training.answers import answer_loss, ask_packed, pack
+from spatial_mllm_ros.training.asking import Course, Parts, QuestionPool, grid_of, score_answers, with_parts_left_out
+from spatial_mllm_ros.training.batched import in_bfloat16
+from spatial_mllm_ros.training.examples import CATEGORIES, Example
+from spatial_mllm_ros.training.run import Run
+from spatial_mllm_ros.training.small_model import SIZES
+from spatial_mllm_ros.training.targets import draw_set, truth_of
+from spatial_mllm_ros.training.telling import Teller, told_places, told_shares
+from spatial_mllm_ros.training.workspace import Workspace
+
+__all__ = ["ReadingStage", "frames_of_a_step", "likened"]
+
+_SCENES = 12  # in a step
+_COURSES: tuple[tuple[float, Course], ...] = ((0.12, "lessons"), (0.45, "by word"), (1.0, "all"))  # each until when
+_SHARPER = 1.6  # by which like finds like from the start
+_LIKE_LAYERS = 2
+
+
+class ReadingStage:
+    """The language model, and the teller that it learns to read.
+
+    Args:
+        work: with examples.
+        hours: budget.
+
+    Attributes:
+        run: see `Run`.
+    """
+
+    def __init__(self, work: Workspace, hours: float) -> None:
+        self._work, self._model = work, work.begin()
+        self._teller = Teller(SIZES.hidden)
+        likened(self._model, self._teller)
+        modules = {"language": self._model.network.model, "teller": self._teller}
+        self.run = Run(work.folder / "reading", modules, learning_rate=1.2e-3, hours=hours)
+        work.refresh()
+        self._pool = QuestionPool()
+
+    def step(self, rng: np.random.Generator) -> None:
+        """Tell new scenes, ask about them, and learn."""
+        self._pool.keep_up(self._work.examples)
+        course = next((name for until, name in _COURSES if self.run.progress < until), "all")
+        frames = frames_of_a_step(rng) if course == "all" else 8
+        examples = self._work.draw(_SCENES * 8 // frames, rng)
+        sets = [draw_set(one, frames, rng) for one in examples]
+        asked = [self._pool.ask(one, chosen, rng, course) for one, chosen in zip(examples, sets)]
+        packed = pack(self._model, asked, grid_of(frames))
+        told = self._told(examples, sets)
+        fused = with_parts_left_out(told, rng) if course == "all" else told[0] + told[1]
+        with in_bfloat16(has_mask=True):
+            logits = ask_packed(self._model, packed, fused)
+        loss, figures = answer_loss(self._model, packed, *(one.float() for one in logits))
+        self.run.update(loss, **{f"loss_{kind}": value for kind, value in figures.items()})
+
+    def check(self) -> dict[str, Any]:
+        """Score the answers about rooms that are not trained on."""
+        return score_answers(self._model, self._work.validation, self._told)
+
+    def _told(self, examples: Sequence[Example], sets: Sequence[NDArray[np.int64]]) -> Parts:
+        truth = truth_of(examples, sets)
+        return self._teller(told_shares(truth), told_places(truth))
+
+
+def frames_of_a_step(rng: np.random.Generator) -> int:
+    """Draw how many keyframes the sets of a step have: mostly 8."""
+    return int(rng.choice((4, 8, 16), p=(0.15, 0.7, 0.15)))
+
+
+@torch.no_grad()
+def likened(model: SpatialMLLM, teller: Teller) -> None:
+    """Let an untrained teller say a category by its word, and the first layers find like by like."""
+    words = model.network.model.embed_tokens.weight
+    for index, category in enumerate(CATEGORIES):
+        (token,) = model.tokenizer.encode(category)
+        for frame in range(2):
+            teller.words.weight[:, frame * len(CATEGORIES) + index] = words[token]
+    nn.init.normal_(teller.places[-1].weight, std=0.02)
+    for layer in model.network.model.layers[:_LIKE_LAYERS]:
+        layer.self_attn.q_proj.weight.mul_(_SHARPER)
+        layer.self_attn.k_proj.weight.copy_(layer.self_attn.q_proj.weight)
