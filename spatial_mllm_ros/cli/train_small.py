@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--stage", choices=_STAGES, required=True, help="what to do; the stages build on each other in this order")
     add("--work", type=Path, default=Path("out/small"), help="working folder (default out/small)")
-    add("--hours", type=float, default=1.0, help="time to train, all runs of a stage together (default 1)")
+    add("--hours", type=float, default=1.0, help="processor time to train, all runs of a stage together (default 1)")
     add("--resume", action="store_true", help="go on with a stage that was begun")
     add("--seed", type=int, default=0, help="of the first weights and of what is drawn (default 0)")
     add("--first", type=int, default=0, help="scenes: the first room's seed, a multiple of 50 (default 0)")

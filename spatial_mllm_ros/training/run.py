@@ -27,15 +27,16 @@ _REMEDY = "; remove it, and begin the stage anew"
 class Run:
     """One training run in a folder: `state.pt`, `log.jsonl`.
 
-    Time is counted only while it runs, so a run that was stopped goes on where it was.
+    Time is the process's own: a run that was stopped goes on where it was, and one that shares its core with other work
+    is not cut short by it.
 
     Args:
         folder: of the run; made if it is not there.
         modules: what is trained, by name.
         learning_rate: the largest, of AdamW; it rises for 200 steps and falls as a cosine over the budget. Matrices of
             linear layers go by Muon (orthogonalised momentum) at `_MUON_RATE` times it.
-        hours: budget.
-        save_every_s: seconds from one checkpoint to the next.
+        hours: budget, of processor time.
+        save_every_s: seconds of processor time from one checkpoint to the next.
 
     Raises:
         DependencyError: if torch has no Muon yet.
@@ -56,7 +57,7 @@ class Run:
         self._budget_s, self._save_every_s = 3600 * hours, save_every_s
         self._parameters = [p for module in modules.values() for p in module.parameters() if p.requires_grad]
         self.optimizers = _optimizers(modules.values(), learning_rate)
-        self._spent_s, self._since, self._saved = 0.0, time.monotonic(), time.monotonic()
+        self._spent_s, self._since, self._saved = 0.0, time.process_time(), time.process_time()
         self._figures: dict[str, list[float]] = {}
         self._logged = 0
         if (folder / "state.pt").is_file():
@@ -65,7 +66,7 @@ class Run:
     @property
     def progress(self) -> float:
         """Share of the budget that is spent, 0 to 1 and beyond."""
-        return (self._spent_s + time.monotonic() - self._since) / self._budget_s
+        return (self._spent_s + time.process_time() - self._since) / self._budget_s
 
     def update(self, loss: torch.Tensor, **figures: float) -> None:
         """Take one step down a loss; figures are averaged into the log."""
@@ -81,7 +82,7 @@ class Run:
         self.step += 1
         for name, value in {"loss": float(loss.detach()), **figures}.items():
             self._figures.setdefault(name, []).append(value)
-        if time.monotonic() - self._saved > self._save_every_s:
+        if time.process_time() - self._saved > self._save_every_s:
             self.save()
 
     @property
@@ -100,7 +101,7 @@ class Run:
 
     def save(self) -> None:
         """Write a checkpoint, whole or not at all."""
-        self._spent_s, self._since = self._spent_s + time.monotonic() - self._since, time.monotonic()
+        self._spent_s, self._since = self._spent_s + time.process_time() - self._since, time.process_time()
         state = {
             "modules": {name: module.state_dict() for name, module in self.modules.items()},
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -110,7 +111,7 @@ class Run:
         partial = self.folder / "state.partial"
         torch.save(state, partial)
         partial.replace(self.folder / "state.pt")
-        self._saved = time.monotonic()
+        self._saved = time.process_time()
 
     def _resume(self) -> None:
         path = self.folder / "state.pt"

@@ -17,5 +17,5 @@ class Clock:
 def put_clock(monkeypatch, per_look=0.0):
     """Put a clock in place of the one by which a training run counts its time, and give it."""
     clock = Clock(per_look)
-    monkeypatch.setattr("spatial_mllm_ros.training.run.time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr("spatial_mllm_ros.training.run.time", SimpleNamespace(process_time=clock))
     return clock
