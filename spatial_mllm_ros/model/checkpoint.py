@@ -16,8 +16,12 @@ from typing import Any
 from spatial_mllm_ros.errors import CheckpointError, DependencyError
 from spatial_mllm_ros.model.safetensors_file import StoredTensor, read_header
 
-__all__ = ["Checkpoint", "find_checkpoint", "open_checkpoint", "read_json"]
+__all__ = ["SMALL", "Checkpoint", "find_checkpoint", "open_checkpoint", "read_json"]
 
+SMALL = "small"
+"""The checkpoint that ships with this package: trained on generated rooms, see docs/small-model.md."""
+
+_SHIPPED = Path(__file__).parents[1] / "checkpoints"
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -41,13 +45,13 @@ class Checkpoint:
 
 
 def find_checkpoint(checkpoint: str | Path) -> Path:
-    """Give the folder of a checkpoint: a path, or a hub id `owner/name`, which is fetched once and kept.
+    """Give the folder of a checkpoint: "small", a path, or a hub id `owner/name`, which is fetched once and kept.
 
     Raises:
         CheckpointError: if there is no such folder and no such hub id can be had.
         DependencyError: if a hub id is given and huggingface_hub is missing.
     """
-    folder = Path(checkpoint).expanduser()
+    folder = _SHIPPED / SMALL if str(checkpoint) == SMALL else Path(checkpoint).expanduser()
     if folder.is_dir():
         return folder
     if folder.exists() or not _HUB_ID.fullmatch(str(checkpoint)):

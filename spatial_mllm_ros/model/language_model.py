@@ -55,18 +55,24 @@ class LanguageModel(nn.Module):
         cache.commit(count)
         return hidden
 
-    def read(self, embeds: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
+    def read(self, embeds: Tensor, positions: Tensor, mask: Tensor, depth: int) -> tuple[Tensor, Tensor]:
         """Read whole sequences at once and keep nothing, as training does.
 
         Args:
             embeds: [B,L,D].
             positions: int64 [3,B,L].
             mask: bool [B,1,L,L], True where a token (third axis) sees another (fourth).
+            depth: of layers whose states are given too.
 
         Returns:
-            hidden states [B,L,D] after the final norm.
+            hidden states [B,L,D] after the final norm, and those after `depth` layers.
         """
-        return self._run(embeds, positions, lambda _, key, value: (key, value), mask)
+        tables, kept = self._rope_tables(positions, embeds.dtype), embeds
+        x = embeds
+        for index in range(len(self.layers)):
+            x = self._layer(index, x, tables, lambda _, key, value: (key, value), mask)
+            kept = x if index == depth - 1 else kept
+        return self.norm(x), kept
 
     def step(self, embeds: Tensor, positions: Tensor, cache: KVCache, place: Tensor) -> Tensor:
         """Do as `forward` does for one token, with shapes that do not tell how many came before; nothing is committed.
@@ -83,10 +89,16 @@ class LanguageModel(nn.Module):
     def _run(self, embeds: Tensor, positions: Tensor, write: _Write, mask: Tensor | None) -> Tensor:
         tables = self._rope_tables(positions, embeds.dtype)
         x = embeds
-        for index, layer in enumerate(self.layers):
-            x = x + self._attention(index, layer.self_attn, layer.input_layernorm(x), tables, write, mask)
-            x = x + layer.mlp(layer.post_attention_layernorm(x))
+        for index in range(len(self.layers)):
+            x = self._layer(index, x, tables, write, mask)
         return self.norm(x)
+
+    def _layer(
+        self, index: int, x: Tensor, tables: tuple[Tensor, Tensor], write: _Write, mask: Tensor | None
+    ) -> Tensor:
+        layer = self.layers[index]
+        x = x + self._attention(index, layer.self_attn, layer.input_layernorm(x), tables, write, mask)
+        return x + layer.mlp(layer.post_attention_layernorm(x))
 
     def _rope_tables(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Make cosine and sine [1,1,n,head_dim]; each section of the channels turns with its own axis."""

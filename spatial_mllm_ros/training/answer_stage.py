@@ -22,7 +22,8 @@ from spatial_mllm_ros.training.answers import Seen, answer_loss, ask_packed, pac
 from spatial_mllm_ros.training.asking import Parts, QuestionPool, score_answers, with_parts_left_out
 from spatial_mllm_ros.training.batched import in_bfloat16
 from spatial_mllm_ros.training.examples import Example
-from spatial_mllm_ros.training.reading_stage import frames_of_a_step
+from spatial_mllm_ros.training.facts import FactProbe, stacked_facts
+from spatial_mllm_ros.training.reading_stage import FACTS_WEIGHT, frames_of_a_step
 from spatial_mllm_ros.training.run import Run, read_state, taking_over
 from spatial_mllm_ros.training.small_model import SIZES
 from spatial_mllm_ros.training.targets import batch_of, draw_set, video_of
@@ -57,13 +58,20 @@ class AnswerStage:
         for part in (network.visual, network.spatial_encoder):
             part.requires_grad_(False)
         network.visual.merger.requires_grad_(True)
-        self._teller = Teller(SIZES.hidden).requires_grad_(False)
+        self._teller, self._probe = Teller(SIZES.hidden).requires_grad_(False), FactProbe(SIZES.hidden)
         path = work.folder / "reading" / "state.pt"
         with taking_over(path):
-            self._teller.load_state_dict(read_state(path)["modules"]["teller"])
+            learnt = read_state(path)["modules"]
+            self._teller.load_state_dict(learnt["teller"])
+            self._probe.load_state_dict(learnt["probe"])
         self.run = Run(
             work.folder / "answers",
-            {"merger": network.visual.merger, "connector": network.connector, "language": network.model},
+            {
+                "merger": network.visual.merger,
+                "connector": network.connector,
+                "language": network.model,
+                "probe": self._probe,
+            },
             learning_rate=1e-3,
             hours=hours,
         )
@@ -88,10 +96,12 @@ class AnswerStage:
         packed = pack(self._model, asked, seen.grid)
         fused = with_parts_left_out(parts, rng)
         with in_bfloat16(has_mask=True):
-            logits = ask_packed(self._model, packed, fused)
-        loss, by_kind = answer_loss(self._model, packed, *(one.float() for one in logits))
-        figures |= {f"loss_{kind}": value for kind, value in by_kind.items()}
-        self.run.update(loss + _FITTING * (fits[0] + fits[1]), **figures)
+            *logits, mentioned = (one.float() for one in ask_packed(self._model, packed, fused))
+        loss, by_kind = answer_loss(self._model, packed, *logits)
+        known = stacked_facts([scene.example for scene in scenes], [scene.chosen for scene in scenes])
+        facts = self._probe.loss(mentioned, known, packed.mentions)
+        figures |= {"facts": float(facts.detach())} | {f"loss_{kind}": value for kind, value in by_kind.items()}
+        self.run.update(loss + FACTS_WEIGHT * facts + _FITTING * (fits[0] + fits[1]), **figures)
 
     def check(self) -> dict[str, Any]:
         """Score the answers about rooms that are not trained on."""

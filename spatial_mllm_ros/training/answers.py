@@ -8,7 +8,6 @@ when, from how near.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from spatial_mllm_ros.model import SpatialMLLM
 from spatial_mllm_ros.model.positions import mrope_positions
 from spatial_mllm_ros.training.batched import encode_pairs, encode_spatial, merge_2d
 from spatial_mllm_ros.training.examples import CATEGORIES, Example, points_in_world
+from spatial_mllm_ros.training.facts import level_from_world
 from spatial_mllm_ros.training.scenes import Question
 from spatial_mllm_ros.training.words import LESSONS, NUMBERS, answer_words, answer_worth
 
@@ -84,7 +84,7 @@ def tokens_of(model: SpatialMLLM, seen: Seen) -> tuple[Tensor, Tensor]:
 def lessons(example: Example, chosen: NDArray[np.int64]) -> list[Question]:
     """Ask what one must know to answer anything: of every single object that shows, where it is, and since when."""
     shown = example.furniture[chosen]  # [T,h,w]
-    first_from_world = _level(example.world_from_camera[chosen[0]])
+    first_from_world = level_from_world(example.world_from_camera[chosen[0]])
     poses = example.world_from_camera[chosen]
     ways = points_in_world(example.depth_m[chosen], poses) - poses[:, None, None, :3, 3]  # [T,h,w,3]
     distance = np.linalg.norm(ways, axis=-1)
@@ -112,16 +112,6 @@ def _lesson(kind: str, category: int, answer: str) -> Question:
     return Question(kind=kind, text=LESSONS[kind][0].format(name), answer=answer, categories=(name,))
 
 
-def _level(world_from_camera: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Give the transform into a level frame under the camera: x ahead, y left, z up (REP 103)."""
-    ahead = world_from_camera[:3, 2].astype(np.float64)
-    yaw = math.atan2(ahead[1], ahead[0])
-    pose = np.eye(4)
-    pose[:2, :2] = [[math.cos(yaw), -math.sin(yaw)], [math.sin(yaw), math.cos(yaw)]]
-    pose[:3, 3] = world_from_camera[:3, 3]
-    return np.linalg.inv(pose)
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Packed:
     """Scenes with their questions, as one batch of sequences of equal length.
@@ -133,6 +123,7 @@ class Packed:
         worth: float32 [M,V], what each token is worth as an answer.
         kinds: of each question.
         stops: int64 [M], the places of the answers themselves, after which the turn ends.
+        mentions: int64 [n,3], where a question names a category: sequence, place, and category.
     """
 
     input_ids: Tensor
@@ -142,6 +133,7 @@ class Packed:
     rows: Tensor
     places: Tensor
     stops: Tensor
+    mentions: Tensor
     worth: Tensor
     kinds: tuple[str, ...]
 
@@ -169,13 +161,15 @@ def pack(model: SpatialMLLM, asked: Sequence[Sequence[Asked]], grid: tuple[int, 
     prefix = model.prompt.prefix_ids(grid)[0]
     prefix_positions = mrope_positions(prefix[None], [grid], video_token_id=model.config.video_token_id)[:, 0]
     start = int(prefix_positions.max()) + 1
-    tokens, positions, segments, rows, places, worth, kinds = [], [], [], [], [], [], []
+    named = {model.tokenizer.encode(name)[0]: index for index, name in enumerate(CATEGORIES)}
+    tokens, positions, segments, rows, places, worth, kinds, mentions = [], [], [], [], [], [], [], []
     for row, group in enumerate(asked):
         ids, place, segment = [*prefix.tolist()], [prefix_positions], [0] * len(prefix)
         for index, one in enumerate(group):
             words = ids_of.get(one.question.kind, ids_of[""])
             value = answer_worth(one.question)
             text = model.prompt.question_ids(one.text)[0].tolist()
+            mentions += [(row, len(ids) + i, named[token]) for i, token in enumerate(text) if token in named]
             rows.append(row)
             places.append(len(ids) + len(text) - 1)
             line = torch.zeros(vocabulary)
@@ -203,19 +197,21 @@ def pack(model: SpatialMLLM, asked: Sequence[Sequence[Asked]], grid: tuple[int, 
         rows=torch.tensor(rows),
         places=place,
         stops=place + 1,
+        mentions=torch.tensor(mentions, dtype=torch.int64).reshape(-1, 3),
         worth=torch.stack(worth),
         kinds=tuple(kinds),
     )
 
 
-def ask_packed(model: SpatialMLLM, packed: Packed, fused: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the logits [M,V] of every answer and of what follows it."""
+def ask_packed(model: SpatialMLLM, packed: Packed, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the logits [M,V] of every answer and of what follows it, and the state [n,D] of every mention half-way."""
     network = model.network
     embeds = network.model.embed_tokens(packed.input_ids)
     embeds = embeds.masked_scatter(packed.is_video[..., None], fused.to(embeds.dtype))
-    hidden = network.model.read(embeds, packed.positions, packed.mask)
+    hidden, half_way = network.model.read(embeds, packed.positions, packed.mask, len(network.model.layers) // 2)
     answers, stops = hidden[packed.rows, packed.places], hidden[packed.rows, packed.stops]
-    return network.lm_head(answers), network.lm_head(stops)
+    mentioned = half_way[packed.mentions[:, 0], packed.mentions[:, 1]]
+    return network.lm_head(answers), network.lm_head(stops), mentioned
 
 
 def worth_of_answers(packed: Packed, logits: Tensor) -> list[float]:

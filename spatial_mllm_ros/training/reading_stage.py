@@ -19,16 +19,18 @@ from spatial_mllm_ros.training.answers import answer_loss, ask_packed, pack
 from spatial_mllm_ros.training.asking import Course, Parts, QuestionPool, grid_of, score_answers, with_parts_left_out
 from spatial_mllm_ros.training.batched import in_bfloat16
 from spatial_mllm_ros.training.examples import CATEGORIES, Example
+from spatial_mllm_ros.training.facts import FactProbe, stacked_facts
 from spatial_mllm_ros.training.run import Run
 from spatial_mllm_ros.training.small_model import SIZES
 from spatial_mllm_ros.training.targets import draw_set, truth_of
 from spatial_mllm_ros.training.telling import Teller, told_places, told_shares
 from spatial_mllm_ros.training.workspace import Workspace
 
-__all__ = ["ReadingStage", "frames_of_a_step", "likened"]
+__all__ = ["FACTS_WEIGHT", "ReadingStage", "frames_of_a_step", "likened"]
 
 _SCENES = 12  # in a step
-_COURSES: tuple[tuple[float, Course], ...] = ((0.12, "lessons"), (0.45, "by word"), (1.0, "all"))  # each until when
+_COURSES: tuple[tuple[float, Course], ...] = ((0.08, "lessons"), (0.4, "by word"), (1.0, "all"))  # each until when
+FACTS_WEIGHT = 5.0
 _SHARPER = 1.6  # by which like finds like from the start
 _LIKE_LAYERS = 2
 
@@ -48,7 +50,8 @@ class ReadingStage:
         self._work, self._model = work, work.begin()
         self._teller = Teller(SIZES.hidden)
         likened(self._model, self._teller)
-        modules = {"language": self._model.network.model, "teller": self._teller}
+        self._probe = FactProbe(SIZES.hidden)
+        modules = {"language": self._model.network.model, "teller": self._teller, "probe": self._probe}
         self.run = Run(work.folder / "reading", modules, learning_rate=1.2e-3, hours=hours)
         work.refresh()
         self._pool = QuestionPool()
@@ -65,9 +68,11 @@ class ReadingStage:
         told = self._told(examples, sets)
         fused = with_parts_left_out(told, rng) if course == "all" else told[0] + told[1]
         with in_bfloat16(has_mask=True):
-            logits = ask_packed(self._model, packed, fused)
-        loss, figures = answer_loss(self._model, packed, *(one.float() for one in logits))
-        self.run.update(loss, **{f"loss_{kind}": value for kind, value in figures.items()})
+            *logits, mentioned = (one.float() for one in ask_packed(self._model, packed, fused))
+        loss, by_kind = answer_loss(self._model, packed, *logits)
+        facts = self._probe.loss(mentioned, stacked_facts(examples, sets), packed.mentions)
+        figures = {"facts": float(facts.detach())} | {f"loss_{kind}": value for kind, value in by_kind.items()}
+        self.run.update(loss + FACTS_WEIGHT * facts, **figures)
 
     def check(self) -> dict[str, Any]:
         """Score the answers about rooms that are not trained on."""

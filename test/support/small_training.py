@@ -5,6 +5,7 @@ from support.made_up import made_up
 
 from spatial_mllm_ros.training.encoders import RecognitionProbe
 from spatial_mllm_ros.training.examples import write_shard
+from spatial_mllm_ros.training.facts import FactProbe
 from spatial_mllm_ros.training.small_model import SIZES
 from spatial_mllm_ros.training.telling import Teller
 from spatial_mllm_ros.training.workspace import Workspace
@@ -38,7 +39,7 @@ def pretend_stages_were_trained(work):
     states = {
         "recognition": {"visual": network.visual, "probe": RecognitionProbe(SIZES.hidden)},
         "geometry": {"aggregator": network.vggt.aggregator, "camera": network.vggt.camera_head},
-        "reading": {"language": network.model, "teller": Teller(SIZES.hidden)},
+        "reading": {"language": network.model, "teller": Teller(SIZES.hidden), "probe": FactProbe(SIZES.hidden)},
     }
     for stage, modules in states.items():
         (work.folder / stage).mkdir()
