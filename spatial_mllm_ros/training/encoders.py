@@ -1,8 +1,9 @@
 """The first stage: both encoders learn to see, each by itself, from what the renderer knows.
 
 The 2D encoder learns which categories show where. The spatial encoder learns depth, where every patch lies as seen from
-the first camera, where the piece of furniture that shows in it has its middle and how long it is, and the cameras; and,
-to find them, to tell which patches of two frames show the same place.
+the first camera, where the piece of furniture that shows in it has its middle, how long it is and what it is, and the
+cameras; and, to find them, to tell which patches of two frames show the same place. (VGGT's own encoder begins as
+DINOv2, which knows what things are.)
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from spatial_mllm_ros.model.network import SpatialNetwork
 from spatial_mllm_ros.model.vggt import Vggt
 from spatial_mllm_ros.model.vggt.camera_head import rotation_from_quaternion
 from spatial_mllm_ros.training.batched import encode_2d, encode_spatial, in_bfloat16
-from spatial_mllm_ros.training.examples import CATEGORIES
+from spatial_mllm_ros.training.examples import CATEGORIES, HEIGHT, WIDTH
 from spatial_mllm_ros.training.targets import SceneBatch
 
 __all__ = ["RecognitionProbe", "SpatialProbe", "heads_loss", "pose_errors", "recognition_loss", "spatial_loss"]
@@ -43,7 +44,7 @@ class RecognitionProbe(nn.Module):
 
 
 class SpatialProbe(nn.Module):
-    """Reads depth, points and pieces of furniture off the spatial encoder's last tokens; used in training only."""
+    """Reads geometry and what shows off the spatial encoder's last tokens; used in training only."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -52,11 +53,18 @@ class SpatialProbe(nn.Module):
         self.points = nn.Linear(2 * channels, 12)
         self.pieces = nn.Linear(2 * channels, 16)
         self.place = nn.Linear(channels, 48)
+        self.shares = nn.Linear(2 * channels, len(CATEGORIES))
 
-    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Map patch tokens [B,T,P,2C] linearly to log depth [B,T,P,4], points [B,T,P,4,3] and pieces [B,T,P,4,4]."""
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Read patch tokens [B,T,P,2C] linearly.
+
+        Returns:
+            log depth [B,T,P,4], points [B,T,P,4,3], pieces [B,T,P,4,4], and logits of shares [B,T,P/4,categories].
+        """
         x = self.norm(tokens)
-        return self.log_depth(x) + 0.7, self.points(x).unflatten(-1, (4, 3)), self.pieces(x).unflatten(-1, (4, 4))
+        squares = x.unflatten(2, (HEIGHT // 28, 2, WIDTH // 28, 2)).mean((3, 5)).flatten(2, 3)  # [B,T,P/4,2C]
+        depth, points, pieces = self.log_depth(x) + 0.7, self.points(x), self.pieces(x)
+        return depth, points.unflatten(-1, (4, 3)), pieces.unflatten(-1, (4, 4)), self.shares(squares)
 
 
 def recognition_loss(
@@ -74,7 +82,7 @@ def spatial_loss(network: SpatialNetwork, probe: SpatialProbe, batch: SceneBatch
     with in_bfloat16():
         layers, patches = encode_spatial(network, batch.video)
     last, patches = layers[-1].float(), patches.float()
-    log_depth, points, pieces = probe(last[:, :, 5:])
+    log_depth, points, pieces, shares = probe(last[:, :, 5:])
     cameras = network.vggt.camera_head.refine(last[:, :, 0])  # [4,B,T,9]
     near = batch.depth_m.clamp(0.2, 8.0)
     depth_loss = (log_depth - near.log()).abs().mean()
@@ -83,13 +91,15 @@ def spatial_loss(network: SpatialNetwork, probe: SpatialProbe, batch: SceneBatch
     pieces_loss = (_distance(told[:, :3], true[:, :3]) + (told[:, 3] - true[:, 3]).abs()).sum() / max(len(true), 1)
     camera_loss = _camera_loss(cameras, batch.poses)
     place_loss = _place_loss(probe.place(patches), batch.points.mean(3))
-    loss = depth_loss + points_loss + pieces_loss + 2 * camera_loss + 0.15 * place_loss
+    shares_loss = F.binary_cross_entropy_with_logits(shares, batch.shares) * 10
+    loss = depth_loss + points_loss + pieces_loss + 2 * camera_loss + 0.15 * place_loss + 0.4 * shares_loss
     figures = {
         "depth": float(depth_loss.detach()),
         "points": float(points_loss.detach()),
         "pieces": float(pieces_loss.detach()),
         "camera": float(camera_loss.detach()),
         "place": float(place_loss.detach()),
+        "shares": float(shares_loss.detach()),
     }
     return loss, {"figures": figures, "cameras": cameras[-1].detach(), "log_depth": log_depth.detach()}
 

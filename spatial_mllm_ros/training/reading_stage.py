@@ -52,7 +52,7 @@ class ReadingStage:
         likened(self._model, self._teller)
         self._probe = FactProbe(SIZES.hidden)
         modules = {"language": self._model.network.model, "teller": self._teller, "probe": self._probe}
-        self.run = Run(work.folder / "reading", modules, learning_rate=1.2e-3, hours=hours)
+        self.run = Run(work.folder / "reading", modules, learning_rate=4e-4, hours=hours)
         work.refresh()
         self._pool = QuestionPool()
 

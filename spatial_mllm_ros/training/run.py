@@ -122,7 +122,10 @@ class Run:
             if len(state["optimizers"]) != len(self.optimizers):
                 raise ValueError(f"{len(state['optimizers'])} optimizers instead of {len(self.optimizers)}")
             for optimizer, one in zip(self.optimizers, state["optimizers"]):
+                rates = [group["initial_lr"] for group in optimizer.param_groups]  # of this run, not of the stopped one
                 optimizer.load_state_dict(one)
+                for group, rate in zip(optimizer.param_groups, rates):
+                    group["initial_lr"] = rate
             self.step, self._spent_s = state["step"], state["spent_s"]
         self._logged = self.step
 

@@ -53,7 +53,7 @@ def train_recognition(work: Workspace, hours: float, report: _Report) -> None:
     run = Run(
         work.folder / "recognition",
         {"visual": model.network.visual, "probe": probe},
-        learning_rate=1.5e-3,
+        learning_rate=6e-4,
         hours=hours,
     )
 
