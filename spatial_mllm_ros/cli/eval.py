@@ -1,7 +1,8 @@
-"""`spatial-mllm eval generated|geometry`: how well a small model answers, and sees, in rooms it has never seen.
+"""`spatial-mllm eval generated|geometry|encoders`: how well a small model answers, and sees, in rooms it never saw.
 
 `generated`: the questions of VSI-Bench about generated rooms, by kind of question and way of looking. `geometry`:
-cameras and depth beside guesses that know nothing. Rooms, looks of furniture and questions are the same every time.
+cameras and depth beside guesses that know nothing. `encoders`: models that were trained with both encoders beside
+models that were trained with one. Rooms, looks of furniture and questions are the same every time.
 """
 
 from __future__ import annotations
@@ -28,8 +29,22 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add = parser.add_argument
-    add("what", choices=("generated", "geometry"), help="what to score")
-    add("--checkpoint", required=True, help="folder of a small model's checkpoint")
+    add("what", choices=("generated", "geometry", "encoders"), help="what to score")
+    add(
+        "--checkpoint",
+        nargs="+",
+        default=["small"],
+        metavar="PATH",
+        help="folder of a small model's checkpoint (default: the one that ships); encoders: one for each seed",
+    )
+    add(
+        "--only-2d",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="encoders: checkpoints trained with the 2D encoder alone",
+    )
+    add("--only-3d", nargs="+", default=[], metavar="PATH", help="encoders: ... with the spatial encoder alone")
     add("--scenes", type=int, default=500, help="how many held-out rooms (default 500)")
     add("--examples", type=Path, default=Path("out/heldout"),
         help="where drawn tours are kept for the next time (default out/heldout)")  # fmt: skip
@@ -46,12 +61,15 @@ def run(args: argparse.Namespace) -> int:
 
     if args.scenes < 2:
         raise InputError(f"--scenes must be at least 2, not {args.scenes}")
+    if args.what != "encoders" and (len(args.checkpoint) > 1 or args.only_2d or args.only_3d):
+        raise InputError(f"eval {args.what} takes one --checkpoint; several are compared by eval encoders")
     torch.set_num_threads(1)
-    model = load_spatial_mllm(args.checkpoint, geometry=True)
+    if args.what == "encoders":
+        return _encoders(args)
+    model = load_spatial_mllm(args.checkpoint[0], geometry=True)
     if args.what == "generated":
         token_ids(model)  # tells another vocabulary before rooms are drawn for minutes
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=args.json) as progress:
+    with _progress(args) as progress:
         drawing = progress.add_task("drawing tours", total=args.scenes)
         examples = draw_heldout(args.examples, args.scenes, lambda: progress.advance(drawing))
         progress.update(drawing, completed=args.scenes)
@@ -66,6 +84,52 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(scores, len(examples), model.name)
     return 0
+
+
+def _progress(args: argparse.Namespace) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=args.json)
+
+
+def _encoders(args: argparse.Namespace) -> int:
+    from spatial_mllm_ros.evaluation import draw_heldout, evaluate_encoders
+    from spatial_mllm_ros.model import load_spatial_mllm
+
+    folders = {"video": args.checkpoint, "2D only": args.only_2d, "3D only": args.only_3d}
+    models = {shown: [load_spatial_mllm(one) for one in some] for shown, some in folders.items() if some}
+    if len(models) < 2:
+        raise InputError("eval encoders compares: give --only-2d or --only-3d, too")
+    with _progress(args) as progress:
+        drawing = progress.add_task("drawing tours", total=args.scenes)
+        examples = draw_heldout(args.examples, args.scenes, lambda: progress.advance(drawing))
+        scoring = progress.add_task("scoring", total=sum(map(len, models.values())))
+        scores = evaluate_encoders(models, examples, on_model=lambda: progress.advance(scoring))
+    both, *others = scores.by_arm
+    kinds = [*sorted(set(scores.kinds)), None]
+    rows = {arm.shown: [scores.mean(arm, kind) for kind in kinds] for arm in scores.by_arm}
+    rows |= {f"video - {arm.shown}": [scores.difference(both, arm, kind) for kind in kinds] for arm in others}
+    if args.json:
+        found = {
+            name: {kind or "mean": dataclasses.astuple(one) for kind, one in zip(kinds, row)}
+            for name, row in rows.items()
+        }
+        print(json.dumps({"rooms": len(examples), "scores": found}))
+        return 0
+    seeds = ", ".join(f"{shown} {len(some)}" for shown, some in models.items())
+    table = Table(
+        title=f"Trained with both encoders or one, in {len(examples)} held-out rooms: %, 95 % interval ({seeds})"
+    )
+    table.add_column("")
+    for heading in _headings(kinds):
+        table.add_column(heading, justify="right")
+    for name, row in rows.items():
+        table.add_row(name, *map(_cell, row))
+    Console(width=150).print(table)
+    return 0
+
+
+def _headings(kinds: Sequence[str | None]) -> list[str]:
+    return [kind.replace("object_", "").replace("_estimation", "") if kind else "mean" for kind in kinds]
 
 
 def _geometry(model: Any, examples: Sequence, is_json: bool, on_example: Any) -> int:
@@ -134,7 +198,7 @@ def _print(scores: Scores, rooms: int, name: str) -> None:
     table = Table(title="The same questions, in pairs: difference in points, 95 % interval")
     comparisons = _comparisons()
     table.add_column("")
-    for heading in [*(kind.replace("object_", "").replace("_estimation", "") for kind in kinds), "mean"]:
+    for heading in _headings([*kinds, None]):
         table.add_column(heading, justify="right")
     for heading, arms in comparisons.items():
         table.add_row(heading, *(_cell(scores.difference(*arms, kind)) for kind in [*kinds, None]))

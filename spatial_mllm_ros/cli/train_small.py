@@ -33,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="of the first weights and of what is drawn (default 0)")
     add("--first", type=int, default=0, help="scenes: the first room's seed, a multiple of 50 (default 0)")
     add("--count", type=int, default=4000, help="scenes: how many tours to draw (default 4000)")
+    add("--shown", choices=("both", "2D", "3D"), default="both",
+        help="answers, write: what the language model is shown: what both encoders see (default), or one of them")
     add("--out", type=Path, help="write: folder of the checkpoint; must not exist")
     add("--answers", nargs="+", metavar="KIND", choices=KINDS, default=[],
         help=f"write: the kinds of question that it shall answer (default all): {', '.join(KINDS)}")  # fmt: skip
@@ -65,9 +67,17 @@ def run(args: argparse.Namespace) -> int:
             if args.json:
                 print(json.dumps(line), flush=True)
 
-        getattr(stages, f"train_{args.stage}")(work, args.hours, report)
+        options = {"shown": args.shown} if args.stage == "answers" else {}
+        getattr(stages, f"train_{args.stage}")(work, args.hours, report, **options)
     _draw(args)
     return 0
+
+
+def _folder(args: argparse.Namespace) -> Path:
+    """Give the folder of the stage's state."""
+    from spatial_mllm_ros.training.answer_stage import answers_name
+
+    return args.work / (answers_name(args.shown, args.seed) if args.stage == "answers" else args.stage)
 
 
 def _check_numbers(args: argparse.Namespace) -> None:
@@ -80,9 +90,9 @@ def _check_numbers(args: argparse.Namespace) -> None:
 
 
 def _check_begun(args: argparse.Namespace) -> None:
-    is_begun = (args.work / args.stage / "state.pt").is_file()
-    if is_begun and not args.resume:
-        raise InputError(f"{args.work / args.stage} was begun already; give --resume to go on, or remove it")
+    folder = _folder(args)
+    if (folder / "state.pt").is_file() and not args.resume:
+        raise InputError(f"{folder} was begun already; give --resume to go on, or remove it")
 
 
 def _in_short(stage: str, line: dict[str, Any]) -> str:
@@ -92,13 +102,14 @@ def _in_short(stage: str, line: dict[str, Any]) -> str:
 def _draw(args: argparse.Namespace) -> None:
     from spatial_mllm_ros.training.curves import draw_curves, read_log
 
-    folder = args.work / args.stage
+    folder = _folder(args)
     picture = folder / "curves.svg"
     picture.write_text(draw_curves(f"train-small, stage {args.stage}", read_log(folder / "log.jsonl")), "utf-8")
     Console(stderr=True).print(f"curves: {picture}")
 
 
 def _write(work: Any, args: argparse.Namespace) -> int:
+    from spatial_mllm_ros.training.answer_stage import answers_name
     from spatial_mllm_ros.training.small_model import save_small_model
     from spatial_mllm_ros.training.workspace import load_stages
 
@@ -107,9 +118,11 @@ def _write(work: Any, args: argparse.Namespace) -> int:
     if args.out.exists():
         raise InputError(f"{args.out} exists already; choose another name or remove it")
     model = work.begin()
-    done = [stage for stage in _TRAINED if (work.folder / stage / "state.pt").is_file()]
+    answers = answers_name(args.shown, args.seed)
+    stages = (*_TRAINED[:-1], answers)
+    done = [stage for stage in stages if (work.folder / stage / "state.pt").is_file()]
     load_stages(model, work.folder, done)
-    begun, is_trained = work.folder / "model", "answers" in done
+    begun, is_trained = work.folder / "model", answers in done
     size_mb = save_small_model(model, begun, args.out, is_trained=is_trained, kinds=args.answers) / 1e6
     print(f"{args.out}: {size_mb:.1f} MB, trained: {', '.join(done) or 'nothing'}")
     if not is_trained:

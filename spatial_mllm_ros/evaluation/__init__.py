@@ -3,7 +3,16 @@
 Takes a loaded model and examples; gives scores per kind of question and tables. Knows neither ROS nor the live path.
 """
 
-from spatial_mllm_ros.evaluation.generated import ARMS, Arm, Interval, Scores, debiased, draw_heldout, evaluate
+from spatial_mllm_ros.evaluation.generated import (
+    ARMS,
+    Arm,
+    Interval,
+    Scores,
+    debiased,
+    draw_heldout,
+    evaluate,
+    evaluate_encoders,
+)
 from spatial_mllm_ros.evaluation.geometry import GeometryScore, score_geometry
 
 __all__ = [
@@ -15,5 +24,6 @@ __all__ = [
     "debiased",
     "draw_heldout",
     "evaluate",
+    "evaluate_encoders",
     "score_geometry",
 ]

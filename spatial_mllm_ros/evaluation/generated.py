@@ -24,7 +24,7 @@ from spatial_mllm_ros.training.scenes import Question, equalised
 from spatial_mllm_ros.training.targets import video_of
 from spatial_mllm_ros.training.words import answer_worth
 
-__all__ = ["ARMS", "Arm", "Interval", "Scores", "debiased", "draw_heldout", "evaluate"]
+__all__ = ["ARMS", "Arm", "Interval", "Scores", "debiased", "draw_heldout", "evaluate", "evaluate_encoders"]
 
 KEYFRAMES = 16  # the largest set that examples are drawn for
 _DRAWS = 2000
@@ -168,6 +168,34 @@ def evaluate(
         by_arm={arm: np.array(values) for arm, values in scores.items()},
         floors=_floors(questions),
     )
+
+
+def evaluate_encoders(
+    groups: Mapping[str, Sequence[SpatialMLLM]],
+    examples: Sequence[Example],
+    kinds: Sequence[str] | None = None,
+    on_model: Callable[[], object] = lambda: None,
+) -> Scores:
+    """Score models that were trained to see with both encoders or with one, each as it was trained.
+
+    Args:
+        groups: models by what they were shown: "video", "2D only" or "3D only"; several of a group differ in their
+            seed, and a question's score is their mean.
+        examples, kinds: see `evaluate`.
+        on_model: called after each model.
+
+    Raises:
+        InputError: see `evaluate`.
+    """
+    by_arm = {}
+    for shown, models in groups.items():
+        arm, worths = Arm(shown, "space-aware", 8), []
+        for model in models:
+            scores = evaluate(model, examples, (arm,), kinds)
+            worths.append(scores.by_arm[arm])
+            on_model()
+        by_arm[arm] = np.mean(worths, axis=0)
+    return Scores(kinds=scores.kinds, rooms=scores.rooms, by_arm=by_arm, floors=scores.floors)
 
 
 def debiased(examples: Sequence[Example], kinds: Sequence[str] | None = None) -> list[list[Asked]]:

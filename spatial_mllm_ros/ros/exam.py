@@ -30,6 +30,7 @@ from spatial_mllm_ros.errors import InputError, SpatialMLLMError
 from spatial_mllm_ros.evaluation import Arm, Scores, debiased, draw_heldout, evaluate
 from spatial_mllm_ros.frames import BagFile
 from spatial_mllm_ros.model import load_spatial_mllm
+from spatial_mllm_ros.model.checkpoint import SMALL
 from spatial_mllm_ros.msg import Keyframes, SpatialAnswer
 from spatial_mllm_ros.ros.ask import status_name
 from spatial_mllm_ros.ros.play_bag import BagPlayer
@@ -40,7 +41,7 @@ from spatial_mllm_ros.training.examples import Example, ExampleConfig, record_to
 from spatial_mllm_ros.training.scenes import Question, RoomRenderer, score
 from spatial_mllm_ros.training.scenes.question import KINDS
 
-__all__ = ["Examinee", "main"]
+__all__ = ["Examinee", "examine", "main"]
 
 _NODE = "/spatial_mllm"
 _KEYFRAMES = 8
@@ -110,10 +111,25 @@ class Examinee:
         return future.result()
 
 
-def _examine(
+def examine(
     checkpoint: str, examples: Sequence[Example], asked: Sequence[Sequence[Question]], out: Path, on_room: Callable
 ) -> tuple[dict[str, list[float]], dict[str, int]]:
-    """Give the worth of every answer from the right room and from the room before, and the count of statuses."""
+    """Drive a node through the rooms of held-out examples, and ask about each.
+
+    Args:
+        checkpoint: the model that the node loads.
+        examples: of the rooms; only their seeds matter.
+        asked: questions about each of them.
+        out: folder for the node's log.
+        on_room: called after each room.
+
+    Returns:
+        what each answer is worth, 0 to 1, seeing the right room ("video") and the room before ("wrong video"); and how
+        many replies there were of each status.
+
+    Raises:
+        ProgramError: if the node ends, does not respond, or chooses no keyframes.
+    """
     environment = graph_environment()
     worth: dict[str, list[float]] = {"video": [], "wrong video": []}
     arguments = node_arguments(checkpoint, sampling__num_keyframes=_KEYFRAMES, geometry__provider="depth")
@@ -144,7 +160,9 @@ def _examine(
 def main(argv: list[str] | None = None) -> int:
     """Examine as the command line says; return 0 if every question was answered, 1 if not, 2 for bad input."""
     parser = argparse.ArgumentParser(prog="exam", description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", required=True, help="folder of a small model's checkpoint")
+    parser.add_argument(
+        "--checkpoint", default=SMALL, help="folder of a small model's checkpoint (default: the one that ships)"
+    )
     parser.add_argument("--rooms", type=int, default=100, help="how many held-out rooms (default 100)")
     parser.add_argument(
         "--kinds", nargs="+", choices=KINDS, metavar="KIND", help="of questions (default all that it answers)"
@@ -178,7 +196,7 @@ def _main(args: argparse.Namespace) -> int:
         scores = evaluate(model, examples, (blind,), kinds)
         asked = [[one.question for one in group] for group in debiased(examples, kinds)]
         task = progress.add_task("driving and asking", total=args.rooms + 1)
-        worth, replies = _examine(args.checkpoint, examples, asked, args.out, lambda: progress.advance(task))
+        worth, replies = examine(args.checkpoint, examples, asked, args.out, lambda: progress.advance(task))
     arms = {shown: Arm(shown, "space-aware", _KEYFRAMES) for shown in worth}
     by_arm = {blind: scores.by_arm[blind], **{arms[shown]: np.array(values) for shown, values in worth.items()}}
     scores = Scores(kinds=scores.kinds, rooms=scores.rooms, by_arm=by_arm, floors=scores.floors)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,11 +30,17 @@ from spatial_mllm_ros.training.targets import batch_of, draw_set, video_of
 from spatial_mllm_ros.training.telling import Teller, told_places, told_shares
 from spatial_mllm_ros.training.workspace import Workspace, load_stages
 
-__all__ = ["AnswerStage", "SceneMemory", "together"]
+__all__ = ["AnswerStage", "SceneMemory", "Shown", "answers_name", "together"]
 
+Shown = Literal["both", "2D", "3D"]
 _SCENES, _NEW_SCENES, _KEPT_SCENES = 12, 4, 128  # in a step, with 8 frames each
 _ONLY_FITTING = 0.15  # share of the time in which nothing is asked yet
 _FITTING = 0.3  # weight of the fit beside the answers
+
+
+def answers_name(shown: Shown = "both", seed: int = 0) -> str:
+    """Name the stage's state: "answers", or "answers-2D-1" for one that is shown the 2D encoder alone, with seed 1."""
+    return "answers" if (shown, seed) == ("both", 0) else f"answers-{shown}-{seed}"
 
 
 class AnswerStage:
@@ -43,15 +49,17 @@ class AnswerStage:
     Args:
         work: with the states of the stages before.
         hours: budget.
+        shown: what the language model is shown: what "both" encoders see, the "2D" or the "3D" one. Compare encoders by
+            models that were trained with them, not by one that suddenly has to do without.
 
     Attributes:
-        run: see `Run`.
+        run: see `Run`; in the folder `answers_name`.
 
     Raises:
         InputError: if a stage before has not been run.
     """
 
-    def __init__(self, work: Workspace, hours: float) -> None:
+    def __init__(self, work: Workspace, hours: float, shown: Shown = "both") -> None:
         self._work, self._model = work, work.begin()
         load_stages(self._model, work.folder, ("recognition", "geometry", "reading"))
         network = self._model.network
@@ -64,8 +72,9 @@ class AnswerStage:
             learnt = read_state(path)["modules"]
             self._teller.load_state_dict(learnt["teller"])
             self._probe.load_state_dict(learnt["probe"])
+        self._shares_shown = (float(shown != "3D"), float(shown != "2D"))
         self.run = Run(
-            work.folder / "answers",
+            work.folder / answers_name(shown, work.seed),
             {
                 "merger": network.visual.merger,
                 "connector": network.connector,
@@ -94,7 +103,7 @@ class AnswerStage:
             return
         asked = [self._pool.ask(scene.example, scene.chosen, rng) for scene in scenes]
         packed = pack(self._model, asked, seen.grid)
-        fused = with_parts_left_out(parts, rng)
+        fused = with_parts_left_out(self._shown(parts), rng)
         with in_bfloat16(has_mask=True):
             *logits, mentioned = (one.float() for one in ask_packed(self._model, packed, fused))
         loss, by_kind = answer_loss(self._model, packed, *logits)
@@ -124,7 +133,10 @@ class AnswerStage:
         return memory.draw(num_scenes, rng)
 
     def _read(self, examples: Sequence[Example], sets: Sequence[NDArray[np.int64]]) -> Parts:
-        return tokens_of(self._model, see(self._model, video_of(examples, sets)))
+        return self._shown(tokens_of(self._model, see(self._model, video_of(examples, sets))))
+
+    def _shown(self, parts: Parts) -> Parts:
+        return parts[0] * self._shares_shown[0], parts[1] * self._shares_shown[1]
 
 
 def _misfit(part: Tensor, told: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from spatial_mllm_ros.model import SpatialMLLM
-from spatial_mllm_ros.training.answer_stage import AnswerStage
+from spatial_mllm_ros.training.answer_stage import AnswerStage, Shown
 from spatial_mllm_ros.training.batched import encode_spatial
 from spatial_mllm_ros.training.encoders import (
     RecognitionProbe,
@@ -159,9 +159,9 @@ def train_reading(work: Workspace, hours: float, report: _Report) -> None:
     _train(stage.run, work, stage.step, stage.check, report)
 
 
-def train_answers(work: Workspace, hours: float, report: _Report) -> None:
+def train_answers(work: Workspace, hours: float, report: _Report, shown: Shown = "both") -> None:
     """Train merger, connector and language model to answer from what the encoders see, which stay as they are."""
-    stage = AnswerStage(work, hours)
+    stage = AnswerStage(work, hours, shown)
     _train(stage.run, work, stage.step, stage.check, report)
 
 

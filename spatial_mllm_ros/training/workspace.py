@@ -95,7 +95,8 @@ def load_stages(model: SpatialMLLM, folder: Path, stages: Sequence[str]) -> None
     for stage in stages:
         path = folder / stage / "state.pt"
         if not path.is_file():
-            raise InputError(f"{path} is missing; run spatial-mllm train-small --stage {stage} first")
+            name = stage.partition("-")[0]
+            raise InputError(f"{path} is missing; run spatial-mllm train-small --stage {name} first")
         modules = read_state(path)["modules"]
         with taking_over(path):
             for name in parts.keys() & modules.keys():  # what was read off the encoders only to train them stays behind

@@ -73,6 +73,13 @@ def test_from_drawn_rooms_to_a_checkpoint_that_is_scored(tmp_path, capsys):
     assert main(["eval", "generated", *evaluate]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["rooms"] == 2 and found["questions"]["room_size_estimation"] == 2
+    only_2d = tmp_path / "only_2d"
+    assert train("answers", work, "--hours", HOURS, "--shown", "2D", "--json") == 0
+    assert (work / "answers-2D-0" / "curves.svg").is_file()
+    assert train("write", work, "--shown", "2D", "--out", only_2d) == 0
+    assert "reading, answers-2D-0" in capsys.readouterr().out
+    assert main(["eval", "encoders", *evaluate, "--only-2d", str(only_2d)]) == 0
+    assert json.loads(capsys.readouterr().out)["scores"].keys() == {"video", "2D only", "video - 2D only"}
     assert main(["eval", "geometry", *evaluate]) == 0
     assert {score["what"] for score in json.loads(capsys.readouterr().out)} >= {"log depth, uniform"}
 
