@@ -46,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--only-3d", nargs="+", default=[], metavar="PATH", help="encoders: ... with the spatial encoder alone")
     add("--scenes", type=int, default=500, help="how many held-out rooms (default 500)")
+    add("--looks", choices=("new", "known"), default="new",
+        help="of the furniture there: looks that no room in training had (default), or those that they had")
     add("--examples", type=Path, default=Path("out/heldout"),
         help="where drawn tours are kept for the next time (default out/heldout)")  # fmt: skip
     add("--json", action="store_true", help="print the result as JSON")
@@ -71,18 +73,18 @@ def run(args: argparse.Namespace) -> int:
         token_ids(model)  # tells another vocabulary before rooms are drawn for minutes
     with _progress(args) as progress:
         drawing = progress.add_task("drawing tours", total=args.scenes)
-        examples = draw_heldout(args.examples, args.scenes, lambda: progress.advance(drawing))
+        examples = draw_heldout(args.examples, args.scenes, lambda: progress.advance(drawing), args.looks)
         progress.update(drawing, completed=args.scenes)
         scoring = progress.add_task("scoring", total=len(examples))
         if args.what == "geometry":
-            return _geometry(model, examples, args.json, lambda: progress.advance(scoring))
+            return _geometry(model, examples, args, lambda: progress.advance(scoring))
         from spatial_mllm_ros.evaluation import evaluate
 
         scores = evaluate(model, examples, on_batch=lambda done: progress.update(scoring, completed=done))
     if args.json:
         print(json.dumps(_as_json(scores, len(examples))))
     else:
-        _print(scores, len(examples), model.name)
+        _print(scores, _rooms(args, examples), model.name)
     return 0
 
 
@@ -101,7 +103,7 @@ def _encoders(args: argparse.Namespace) -> int:
         raise InputError("eval encoders compares: give --only-2d or --only-3d, too")
     with _progress(args) as progress:
         drawing = progress.add_task("drawing tours", total=args.scenes)
-        examples = draw_heldout(args.examples, args.scenes, lambda: progress.advance(drawing))
+        examples = draw_heldout(args.examples, args.scenes, lambda: progress.advance(drawing), args.looks)
         scoring = progress.add_task("scoring", total=sum(map(len, models.values())))
         scores = evaluate_encoders(models, examples, on_model=lambda: progress.advance(scoring))
     both, *others = scores.by_arm
@@ -116,9 +118,7 @@ def _encoders(args: argparse.Namespace) -> int:
         print(json.dumps({"rooms": len(examples), "scores": found}))
         return 0
     seeds = ", ".join(f"{shown} {len(some)}" for shown, some in models.items())
-    table = Table(
-        title=f"Trained with both encoders or one, in {len(examples)} held-out rooms: %, 95 % interval ({seeds})"
-    )
+    table = Table(title=f"Trained with both encoders or one, {_rooms(args, examples)}: %, 95 % interval ({seeds})")
     table.add_column("")
     for heading in _headings(kinds):
         table.add_column(heading, justify="right")
@@ -128,18 +128,22 @@ def _encoders(args: argparse.Namespace) -> int:
     return 0
 
 
+def _rooms(args: argparse.Namespace, examples: Sequence) -> str:
+    return f"{len(examples)} held-out rooms, {args.looks} looks"
+
+
 def _headings(kinds: Sequence[str | None]) -> list[str]:
     return [kind.replace("object_", "").replace("_estimation", "") if kind else "mean" for kind in kinds]
 
 
-def _geometry(model: Any, examples: Sequence, is_json: bool, on_example: Any) -> int:
+def _geometry(model: Any, examples: Sequence, args: argparse.Namespace, on_example: Any) -> int:
     from spatial_mllm_ros.evaluation import score_geometry
 
     scores = score_geometry(model, examples, on_example)
-    if is_json:
+    if args.json:
         print(json.dumps([dataclasses.asdict(score) for score in scores]))
         return 0
-    table = Table(title=f"Cameras and depth in {len(examples)} held-out rooms: medians, ratio with 95 % interval")
+    table = Table(title=f"Cameras and depth in {_rooms(args, examples)}: medians, ratio with 95 % interval")
     for heading in ("", "error", "knowing nothing", "ratio", "frames"):
         table.add_column(heading, justify="left" if not heading else "right")
     for score in scores:
@@ -181,11 +185,11 @@ def _comparisons() -> dict[str, tuple]:
     return found
 
 
-def _print(scores: Scores, rooms: int, name: str) -> None:
+def _print(scores: Scores, rooms: str, name: str) -> None:
     from spatial_mllm_ros.evaluation import Arm
 
     console, kinds = Console(width=150), sorted(set(scores.kinds))
-    table = Table(title=f"{name} in {rooms} held-out rooms, 8 space-aware keyframes: score in %, 95 % interval")
+    table = Table(title=f"{name} in {rooms}, 8 space-aware keyframes: score in %, 95 % interval")
     for heading in ("kind of question", "n", "constant", "nothing", "wrong video", "2D only", "3D only", "video"):
         table.add_column(heading, justify="left" if heading == "kind of question" else "right")
     for kind in [*kinds, None]:

@@ -81,12 +81,14 @@ def _folder(args: argparse.Namespace) -> Path:
 
 
 def _check_numbers(args: argparse.Namespace) -> None:
-    from spatial_mllm_ros.training.examples import SHARD
+    from spatial_mllm_ros.training.examples import FIRST_HELD_OUT, SHARD
 
     if not 0 < args.hours <= 1000 or args.count < 1 or not 0 <= args.seed < 2**32:
         raise InputError("--hours must lie in 0..1000, --count be at least 1, and --seed lie in 0..4294967295")
     if args.first < 0 or args.first % SHARD:  # else a room could lie in two files: trained on, and checked with
         raise InputError(f"--first must be a multiple of {SHARD}, the number of tours in a file, not {args.first}")
+    if args.first + args.count > FIRST_HELD_OUT:
+        raise InputError(f"rooms from seed {FIRST_HELD_OUT} on are for testing; choose a smaller --first or --count")
 
 
 def _check_begun(args: argparse.Namespace) -> None:

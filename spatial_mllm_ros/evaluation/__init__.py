@@ -7,11 +7,13 @@ from spatial_mllm_ros.evaluation.generated import (
     ARMS,
     Arm,
     Interval,
+    Looks,
     Scores,
     debiased,
     draw_heldout,
     evaluate,
     evaluate_encoders,
+    heldout_config,
 )
 from spatial_mllm_ros.evaluation.geometry import GeometryScore, score_geometry
 
@@ -20,10 +22,12 @@ __all__ = [
     "Arm",
     "GeometryScore",
     "Interval",
+    "Looks",
     "Scores",
     "debiased",
     "draw_heldout",
     "evaluate",
     "evaluate_encoders",
+    "heldout_config",
     "score_geometry",
 ]

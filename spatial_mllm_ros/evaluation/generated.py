@@ -1,4 +1,4 @@
-"""Score a model on generated rooms: furniture of looks that it has never seen, questions debiased, answers known.
+"""Score a model on generated rooms that it has never seen: questions debiased, answers known.
 
 Every arm answers the same questions about the same tours, so arms are compared in pairs. Intervals come from drawing
 whole rooms anew, since questions about one room are not independent.
@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,16 +20,38 @@ from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.model import SpatialMLLM
 from spatial_mllm_ros.sampling import space_aware_sampling
 from spatial_mllm_ros.training.answers import Asked, ask_packed, pack, see, tokens_of, worth_of_answers
-from spatial_mllm_ros.training.examples import SHARD, Example, ExampleConfig, draw_shards, points_in_world, read_shard
+from spatial_mllm_ros.training.examples import (
+    FIRST_HELD_OUT,
+    SHARD,
+    Example,
+    ExampleConfig,
+    draw_shards,
+    points_in_world,
+    read_shard,
+)
 from spatial_mllm_ros.training.scenes import Question, equalised
 from spatial_mllm_ros.training.targets import video_of
 from spatial_mllm_ros.training.words import answer_worth
 
-__all__ = ["ARMS", "Arm", "Interval", "Scores", "debiased", "draw_heldout", "evaluate", "evaluate_encoders"]
+__all__ = [
+    "ARMS",
+    "Arm",
+    "Interval",
+    "Looks",
+    "Scores",
+    "debiased",
+    "draw_heldout",
+    "evaluate",
+    "evaluate_encoders",
+    "heldout_config",
+]
 
 KEYFRAMES = 16  # the largest set that examples are drawn for
 _DRAWS = 2000
 _BATCH = 8
+
+Looks = Literal["new", "known"]
+"""Which furniture stands in a held-out room: of looks that no room in training had, or of those that they had."""
 
 
 @dataclass(frozen=True)
@@ -106,20 +129,27 @@ class Scores:
         return Interval(*(round(100 * float(value), 1) for value in (mean, low, high)))
 
 
-def draw_heldout(folder: Path, count: int, on_example: Callable[[], object]) -> list[Example]:
+def heldout_config(looks: Looks) -> ExampleConfig:
+    """Give what tours through held-out rooms are drawn by."""
+    split = "heldout" if looks == "new" else "train"
+    return ExampleConfig(split=split, keyframes=KEYFRAMES, run="recent", per_kind=2)
+
+
+def draw_heldout(folder: Path, count: int, on_example: Callable[[], object], looks: Looks = "new") -> list[Example]:
     """Draw tours through held-out rooms, or read those that were drawn before.
 
     Args:
         folder: where they are kept.
         count: how many.
         on_example: called after each.
+        looks: see `Looks`.
 
     Raises:
         InputError: if a file there is damaged.
     """
-    config = ExampleConfig(split="heldout", keyframes=KEYFRAMES, run="recent", per_kind=2)
+    first = 0 if looks == "new" else FIRST_HELD_OUT
     whole = -(-count // SHARD) * SHARD  # files are drawn whole, so that more can be added
-    paths = draw_shards(folder, config, 0, whole, on_example)
+    paths = draw_shards(folder, heldout_config(looks), first, first + whole, on_example)
     return [example for path in paths for example in read_shard(path)][:count]
 
 

@@ -27,7 +27,7 @@ from rich.table import Table
 from std_srvs.srv import Trigger
 
 from spatial_mllm_ros.errors import InputError, SpatialMLLMError
-from spatial_mllm_ros.evaluation import Arm, Scores, debiased, draw_heldout, evaluate
+from spatial_mllm_ros.evaluation import Arm, Looks, Scores, debiased, draw_heldout, evaluate, heldout_config
 from spatial_mllm_ros.frames import BagFile
 from spatial_mllm_ros.model import load_spatial_mllm
 from spatial_mllm_ros.model.checkpoint import SMALL
@@ -37,7 +37,7 @@ from spatial_mllm_ros.ros.play_bag import BagPlayer
 from spatial_mllm_ros.ros.programs import Program, ProgramError, graph_environment, node_arguments
 from spatial_mllm_ros.ros.qos import LATEST, QUESTIONS
 from spatial_mllm_ros.srv import SpatialQuery
-from spatial_mllm_ros.training.examples import Example, ExampleConfig, record_tour
+from spatial_mllm_ros.training.examples import Example, record_tour
 from spatial_mllm_ros.training.scenes import Question, RoomRenderer, score
 from spatial_mllm_ros.training.scenes.question import KINDS
 
@@ -112,7 +112,12 @@ class Examinee:
 
 
 def examine(
-    checkpoint: str, examples: Sequence[Example], asked: Sequence[Sequence[Question]], out: Path, on_room: Callable
+    checkpoint: str,
+    examples: Sequence[Example],
+    asked: Sequence[Sequence[Question]],
+    out: Path,
+    on_room: Callable[[], object] = lambda: None,
+    looks: Looks = "new",
 ) -> tuple[dict[str, list[float]], dict[str, int]]:
     """Drive a node through the rooms of held-out examples, and ask about each.
 
@@ -122,6 +127,7 @@ def examine(
         asked: questions about each of them.
         out: folder for the node's log.
         on_room: called after each room.
+        looks: of the furniture in the rooms.
 
     Returns:
         what each answer is worth, 0 to 1, seeing the right room ("video") and the room before ("wrong video"); and how
@@ -144,7 +150,7 @@ def examine(
             with RoomRenderer(*_SIZE, samples=0) as renderer:
                 for place, index in enumerate(order):
                     bag = Path(folder) / f"tour_{place}"
-                    record_tour(examples[index].seed, ExampleConfig(split="heldout"), bag, renderer)
+                    record_tour(examples[index].seed, heldout_config(looks), bag, renderer)
                     examinee.show(bag)
                     if place:
                         worth["video"] += map(examinee.ask, asked[index])
@@ -166,6 +172,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rooms", type=int, default=100, help="how many held-out rooms (default 100)")
     parser.add_argument(
         "--kinds", nargs="+", choices=KINDS, metavar="KIND", help="of questions (default all that it answers)"
+    )
+    parser.add_argument(
+        "--looks",
+        choices=("new", "known"),
+        default="new",
+        help="of the furniture there: looks that no room in training had (default), or those that they had",
     )
     parser.add_argument("--examples", type=Path, default=Path("out/heldout"), help="where drawn tours are kept")
     parser.add_argument("--out", type=Path, default=Path("out/exam"), help="where the node's log goes")
@@ -190,13 +202,13 @@ def _main(args: argparse.Namespace) -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=args.json) as progress:
         drawing = progress.add_task("drawing questions", total=args.rooms)
-        examples = draw_heldout(args.examples, args.rooms, lambda: progress.advance(drawing))
+        examples = draw_heldout(args.examples, args.rooms, lambda: progress.advance(drawing), args.looks)
         progress.update(drawing, completed=args.rooms)
         blind = Arm("nothing", "space-aware", _KEYFRAMES)
         scores = evaluate(model, examples, (blind,), kinds)
         asked = [[one.question for one in group] for group in debiased(examples, kinds)]
         task = progress.add_task("driving and asking", total=args.rooms + 1)
-        worth, replies = examine(args.checkpoint, examples, asked, args.out, lambda: progress.advance(task))
+        worth, replies = examine(args.checkpoint, examples, asked, args.out, lambda: progress.advance(task), args.looks)
     arms = {shown: Arm(shown, "space-aware", _KEYFRAMES) for shown in worth}
     by_arm = {blind: scores.by_arm[blind], **{arms[shown]: np.array(values) for shown, values in worth.items()}}
     scores = Scores(kinds=scores.kinds, rooms=scores.rooms, by_arm=by_arm, floors=scores.floors)
@@ -204,7 +216,7 @@ def _main(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"rooms": args.rooms, "replies": replies, "scores": rows}))
     else:
-        _print(rows, args.rooms, replies)
+        _print(rows, f"{args.rooms} held-out rooms, {args.looks} looks", replies)
     return 0 if set(replies) == {"OK"} else 1
 
 
@@ -219,9 +231,9 @@ def _rows(scores: Scores, blind: Arm, wrong: Arm, right: Arm) -> Any:
         }
 
 
-def _print(rows: Sequence[dict[str, Any]], rooms: int, replies: dict[str, int]) -> None:
+def _print(rows: Sequence[dict[str, Any]], rooms: str, replies: dict[str, int]) -> None:
     said = ", ".join(f"{count} {name}" for name, count in replies.items())
-    table = Table(title=f"Over the service, in {rooms} held-out rooms: score in %, 95 % interval ({said})")
+    table = Table(title=f"Over the service, {rooms}: score in %, 95 % interval ({said})")
     shown = ("nothing", "wrong video", "video", "video - wrong video")
     for heading in ("kind of question", "n", "constant", *shown):
         table.add_column(heading, justify="left" if heading == "kind of question" else "right")

@@ -58,6 +58,7 @@ _COARSE = 8  # the geometry's sides are those of the drawn image, divided by thi
 _SUPERSAMPLING = 2
 _FOV_X_DEG = 75.0
 SHARD = 50  # examples in a file
+FIRST_HELD_OUT = 1_000_000  # seeds from here on are for testing, with looks of furniture that are trained on, too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,9 +127,7 @@ class ExampleMaker:
 
     def __init__(self, config: ExampleConfig | None = None) -> None:
         self.config = config or ExampleConfig()
-        self._renderer = RoomRenderer(
-            _SUPERSAMPLING * WIDTH, _SUPERSAMPLING * HEIGHT, fov_x_deg=_FOV_X_DEG, samples=0
-        )
+        self._renderer = RoomRenderer(_SUPERSAMPLING * WIDTH, _SUPERSAMPLING * HEIGHT, fov_x_deg=_FOV_X_DEG, samples=0)
 
     def make(self, seed: int) -> Example:
         """Draw the example of a seed; the same seed and config give the same example."""

@@ -46,6 +46,12 @@ def test_scores_by_kind_are_a_table_with_what_knowing_nothing_scores(checkpoint,
         assert word in printed
 
 
+def test_rooms_with_looks_that_training_had_are_others_than_those_with_new_ones(checkpoint, heldout, capsys):
+    write_shard(heldout / "train_1000000.npz", [made_up(seed, frames=32, keyframes=16) for seed in range(2)])
+    assert evaluate("generated", checkpoint, heldout, "--looks", "known") == 0
+    assert "2 held-out rooms, known looks" in capsys.readouterr().out
+
+
 def test_scores_as_json_hold_every_arm_and_every_comparison(checkpoint, heldout, capsys):
     assert evaluate("generated", checkpoint, heldout, "--json") == 0
     found = json.loads(capsys.readouterr().out)

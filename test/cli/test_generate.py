@@ -9,6 +9,7 @@ from spatial_mllm_ros.cli.main import main
 from spatial_mllm_ros.errors import DependencyError
 from spatial_mllm_ros.frames import open_source
 from spatial_mllm_ros.training.scenes import RoomRenderer, opengl
+from spatial_mllm_ros.training.scenes.furniture import looks_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,7 +45,7 @@ def test_arrays_and_json(tmp_path, capsys):
     ]
     assert main([*command, "--frames", "12", "--size", "56x42", "--json"]) == 0
     truth = json.loads(capsys.readouterr().out)
-    assert truth["split"] == "heldout" and {entry["look"] for entry in truth["objects"]} == {3}
+    assert truth["split"] == "heldout" and {entry["look"] for entry in truth["objects"]} == {*looks_of("chair", "heldout")}
     with np.load(tmp_path / "a" / "frames.npz") as arrays:
         assert arrays["images"].shape == (12, 42, 56, 3)
 

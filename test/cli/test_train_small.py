@@ -133,6 +133,7 @@ def test_weights_of_another_vocabulary_are_not_taken_over(work, capsys):
         ("--count", "0"),
         ("--first", "-50"),
         ("--first", "30"),
+        ("--first", "1000000"),
         ("--seed", "-1"),
         ("--seed", str(2**64)),
     ],
