@@ -37,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="answers, write: what the language model is shown: what both encoders see (default), or one of them")
     add("--out", type=Path, help="write: folder of the checkpoint; must not exist")
     add("--answers", nargs="+", metavar="KIND", choices=KINDS, default=[],
-        help=f"write: the kinds of question that it shall answer (default all): {', '.join(KINDS)}")  # fmt: skip
+        help="reading, answers: the kinds of question that are asked; write: those that it shall not refuse; "
+        f"default all: {', '.join(KINDS)}")  # fmt: skip
     add("--json", action="store_true", help="print each line of the log as JSON instead of a progress bar")
 
 
@@ -67,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
             if args.json:
                 print(json.dumps(line), flush=True)
 
-        options = {"shown": args.shown} if args.stage == "answers" else {}
+        options = {"kinds": args.answers} if args.stage in ("reading", "answers") else {}
+        options |= {"shown": args.shown} if args.stage == "answers" else {}
         getattr(stages, f"train_{args.stage}")(work, args.hours, report, **options)
     _draw(args)
     return 0

@@ -19,6 +19,7 @@ from spatial_mllm_ros.model.kv_cache import KVCache
 __all__ = ["LanguageModel"]
 
 _Write = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]  # a layer's new keys and values to all of them
+_Attend = Callable[[Tensor, Tensor, Tensor], Tensor]  # queries, keys, values to what was found
 
 
 class LanguageModel(nn.Module):
@@ -55,13 +56,14 @@ class LanguageModel(nn.Module):
         cache.commit(count)
         return hidden
 
-    def read(self, embeds: Tensor, positions: Tensor, mask: Tensor, depth: int) -> tuple[Tensor, Tensor]:
+    def read(self, embeds: Tensor, positions: Tensor, attend: _Attend, depth: int) -> tuple[Tensor, Tensor]:
         """Read whole sequences at once and keep nothing, as training does.
 
         Args:
             embeds: [B,L,D].
             positions: int64 [3,B,L].
-            mask: bool [B,1,L,L], True where a token (third axis) sees another (fourth).
+            attend: from queries [B,heads,L,d], keys and values [B,key heads,L,d] to [B,heads,L,d]; says which token
+                sees which.
             depth: of layers whose states are given too.
 
         Returns:
@@ -70,7 +72,7 @@ class LanguageModel(nn.Module):
         tables, kept = self._rope_tables(positions, embeds.dtype), embeds
         x = embeds
         for index in range(len(self.layers)):
-            x = self._layer(index, x, tables, lambda _, key, value: (key, value), mask)
+            x = self._layer(index, x, tables, lambda _, key, value: (key, value), attend)
             kept = x if index == depth - 1 else kept
         return self.norm(x), kept
 
@@ -88,16 +90,17 @@ class LanguageModel(nn.Module):
 
     def _run(self, embeds: Tensor, positions: Tensor, write: _Write, mask: Tensor | None) -> Tensor:
         tables = self._rope_tables(positions, embeds.dtype)
+        attend = functools.partial(_grouped_attention, mask=mask)
         x = embeds
         for index in range(len(self.layers)):
-            x = self._layer(index, x, tables, write, mask)
+            x = self._layer(index, x, tables, write, attend)
         return self.norm(x)
 
     def _layer(
-        self, index: int, x: Tensor, tables: tuple[Tensor, Tensor], write: _Write, mask: Tensor | None
+        self, index: int, x: Tensor, tables: tuple[Tensor, Tensor], write: _Write, attend: _Attend
     ) -> Tensor:
         layer = self.layers[index]
-        x = x + self._attention(index, layer.self_attn, layer.input_layernorm(x), tables, write, mask)
+        x = x + self._attention(index, layer.self_attn, layer.input_layernorm(x), tables, write, attend)
         return x + layer.mlp(layer.post_attention_layernorm(x))
 
     def _rope_tables(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -116,7 +119,7 @@ class LanguageModel(nn.Module):
         x: Tensor,
         tables: tuple[Tensor, Tensor],
         write: _Write,
-        mask: Tensor | None,
+        attend: _Attend,
     ) -> Tensor:
         config = self.config
         query, key, value = (
@@ -129,7 +132,7 @@ class LanguageModel(nn.Module):
         )  # [1,heads,n,head_dim]
         query, key = _rotate(query, tables), _rotate(key, tables)
         key, value = write(index, key, value)
-        out = _grouped_attention(query, key, value, mask)
+        out = attend(query, key, value)
         return attn.o_proj(out.transpose(1, 2).flatten(2))
 
 

@@ -51,6 +51,7 @@ class AnswerStage:
         hours: budget.
         shown: what the language model is shown: what "both" encoders see, the "2D" or the "3D" one. Compare encoders by
             models that were trained with them, not by one that suddenly has to do without.
+        kinds: of questions that are asked; all if there are none.
 
     Attributes:
         run: see `Run`; in the folder `answers_name`.
@@ -59,7 +60,7 @@ class AnswerStage:
         InputError: if a stage before has not been run.
     """
 
-    def __init__(self, work: Workspace, hours: float, shown: Shown = "both") -> None:
+    def __init__(self, work: Workspace, hours: float, shown: Shown = "both", kinds: Sequence[str] = ()) -> None:
         self._work, self._model = work, work.begin()
         load_stages(self._model, work.folder, ("recognition", "geometry", "reading"))
         network = self._model.network
@@ -81,11 +82,11 @@ class AnswerStage:
                 "language": network.model,
                 "probe": self._probe,
             },
-            learning_rate=1e-3,
+            learning_rate=4e-4,
             hours=hours,
         )
         work.refresh()
-        self._pool = QuestionPool()
+        self._pool = QuestionPool(kinds)
         self._memories = {frames: SceneMemory(_KEPT_SCENES) for frames in (4, 8, 16)}
 
     def step(self, rng: np.random.Generator) -> None:
@@ -104,7 +105,7 @@ class AnswerStage:
         asked = [self._pool.ask(scene.example, scene.chosen, rng) for scene in scenes]
         packed = pack(self._model, asked, seen.grid)
         fused = with_parts_left_out(self._shown(parts), rng)
-        with in_bfloat16(has_mask=True):
+        with in_bfloat16():
             *logits, mentioned = (one.float() for one in ask_packed(self._model, packed, fused))
         loss, by_kind = answer_loss(self._model, packed, *logits)
         known = stacked_facts([scene.example for scene in scenes], [scene.chosen for scene in scenes])

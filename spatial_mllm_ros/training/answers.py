@@ -24,6 +24,7 @@ from spatial_mllm_ros.model.positions import mrope_positions
 from spatial_mllm_ros.training.batched import encode_pairs, encode_spatial, merge_2d
 from spatial_mllm_ros.training.examples import CATEGORIES, Example, points_in_world
 from spatial_mllm_ros.training.facts import level_from_world
+from spatial_mllm_ros.training.packed_attention import PackedAttention
 from spatial_mllm_ros.training.scenes import Question
 from spatial_mllm_ros.training.words import LESSONS, NUMBERS, answer_words, answer_worth
 
@@ -117,7 +118,7 @@ class Packed:
     """Scenes with their questions, as one batch of sequences of equal length.
 
     Attributes:
-        input_ids: int64 [B,L]; positions: int64 [3,B,L]; mask: bool [B,1,L,L].
+        input_ids: int64 [B,L]; positions: int64 [3,B,L]; attention: see there.
         is_video: bool [B,L], where fused embeddings go.
         rows, places: int64 [M], where each question's answer is due: sequence, and its last token.
         worth: float32 [M,V], what each token is worth as an answer.
@@ -128,7 +129,7 @@ class Packed:
 
     input_ids: Tensor
     positions: Tensor
-    mask: Tensor
+    attention: PackedAttention
     is_video: Tensor
     rows: Tensor
     places: Tensor
@@ -186,13 +187,11 @@ def pack(model: SpatialMLLM, asked: Sequence[Sequence[Asked]], grid: tuple[int, 
     length = max(map(len, tokens))
     input_ids = torch.stack([F.pad(one, (0, length - len(one))) for one in tokens])
     segment = torch.stack([F.pad(one, (0, length - len(one)), value=-1) for one in segments])
-    sees = (segment[:, None] == 0) | (segment[:, None] == segment[:, :, None])
-    mask = sees & torch.ones(length, length, dtype=torch.bool).tril()
     place = torch.tensor(places)
     return Packed(
         input_ids=input_ids,
         positions=torch.stack([F.pad(one, (0, length - one.shape[1])) for one in positions], dim=1),
-        mask=mask[:, None],
+        attention=PackedAttention(segment),
         is_video=input_ids == model.config.video_token_id,
         rows=torch.tensor(rows),
         places=place,
@@ -208,7 +207,7 @@ def ask_packed(model: SpatialMLLM, packed: Packed, fused: Tensor) -> tuple[Tenso
     network = model.network
     embeds = network.model.embed_tokens(packed.input_ids)
     embeds = embeds.masked_scatter(packed.is_video[..., None], fused.to(embeds.dtype))
-    hidden, half_way = network.model.read(embeds, packed.positions, packed.mask, len(network.model.layers) // 2)
+    hidden, half_way = network.model.read(embeds, packed.positions, packed.attention, len(network.model.layers) // 2)
     answers, stops = hidden[packed.rows, packed.places], hidden[packed.rows, packed.stops]
     mentioned = half_way[packed.mentions[:, 0], packed.mentions[:, 1]]
     return network.lm_head(answers), network.lm_head(stops), mentioned

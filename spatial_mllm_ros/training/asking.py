@@ -14,7 +14,7 @@ from torch import Tensor
 from spatial_mllm_ros.model import SpatialMLLM
 from spatial_mllm_ros.training.answers import Asked, ask_packed, lessons, pack, worth_of_answers
 from spatial_mllm_ros.training.examples import HEIGHT, WIDTH, Example
-from spatial_mllm_ros.training.scenes import Question, equalised
+from spatial_mllm_ros.training.scenes import KINDS, Question, equalised
 from spatial_mllm_ros.training.words import rephrased, without_options
 from spatial_mllm_ros.training.workspace import groups
 
@@ -38,10 +38,14 @@ def grid_of(frames: int) -> tuple[int, int, int]:
 
 
 class QuestionPool:
-    """The questions that may be asked about each example: those that `equalised` keeps, and lessons."""
+    """The questions that may be asked about each example: those that `equalised` keeps, and lessons.
 
-    def __init__(self) -> None:
-        self._num_known = 0
+    Args:
+        kinds: of questions that are asked; all if there are none.
+    """
+
+    def __init__(self, kinds: Sequence[str] = ()) -> None:
+        self._kinds, self._num_known = frozenset(kinds or KINDS), 0
         self._kept: dict[int, list[int]] = {}
 
     def keep_up(self, examples: Sequence[Example]) -> None:
@@ -49,7 +53,8 @@ class QuestionPool:
         if len(examples) == self._num_known:
             return
         self._num_known = len(examples)
-        kept = {id(question) for question in equalised([q for one in examples for q in one.questions])}
+        asked = [q for one in examples for q in one.questions if q.kind in self._kinds]
+        kept = {id(question) for question in equalised(asked)}
         self._kept = {one.seed: [i for i, q in enumerate(one.questions) if id(q) in kept] for one in examples}
 
     def ask(
@@ -64,6 +69,7 @@ class QuestionPool:
             course: see `Course`.
         """
         kept = [example.questions[i] for i in self._kept.get(example.seed, range(len(example.questions)))]
+        kept = [question for question in kept if question.kind in self._kinds]
         choices, numbers = ([q for q in kept if bool(q.options) is is_choice] for is_choice in (True, False))
         taught, by_word = lessons(example, chosen), [without_options(question) for question in choices]
         if course == "lessons":

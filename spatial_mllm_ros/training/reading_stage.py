@@ -41,12 +41,13 @@ class ReadingStage:
     Args:
         work: with examples.
         hours: budget.
+        kinds: of questions that are asked; all if there are none.
 
     Attributes:
         run: see `Run`.
     """
 
-    def __init__(self, work: Workspace, hours: float) -> None:
+    def __init__(self, work: Workspace, hours: float, kinds: Sequence[str] = ()) -> None:
         self._work, self._model = work, work.begin()
         self._teller = Teller(SIZES.hidden)
         likened(self._model, self._teller)
@@ -54,7 +55,7 @@ class ReadingStage:
         modules = {"language": self._model.network.model, "teller": self._teller, "probe": self._probe}
         self.run = Run(work.folder / "reading", modules, learning_rate=4e-4, hours=hours)
         work.refresh()
-        self._pool = QuestionPool()
+        self._pool = QuestionPool(kinds)
 
     def step(self, rng: np.random.Generator) -> None:
         """Tell new scenes, ask about them, and learn."""
@@ -67,7 +68,7 @@ class ReadingStage:
         packed = pack(self._model, asked, grid_of(frames))
         told = self._told(examples, sets)
         fused = with_parts_left_out(told, rng) if course == "all" else told[0] + told[1]
-        with in_bfloat16(has_mask=True):
+        with in_bfloat16():
             *logits, mentioned = (one.float() for one in ask_packed(self._model, packed, fused))
         loss, by_kind = answer_loss(self._model, packed, *logits)
         facts = self._probe.loss(mentioned, stacked_facts(examples, sets), packed.mentions)

@@ -153,15 +153,17 @@ def _geometry_errors(
     return {**medians, "log_depth": round(float(np.mean(depth)), 4), "flat_log_depth": round(float(np.mean(flat)), 4)}
 
 
-def train_reading(work: Workspace, hours: float, report: _Report) -> None:
+def train_reading(work: Workspace, hours: float, report: _Report, kinds: Sequence[str] = ()) -> None:
     """Train the language model to answer about scenes that it is told."""
-    stage = ReadingStage(work, hours)
+    stage = ReadingStage(work, hours, kinds)
     _train(stage.run, work, stage.step, stage.check, report)
 
 
-def train_answers(work: Workspace, hours: float, report: _Report, shown: Shown = "both") -> None:
+def train_answers(
+    work: Workspace, hours: float, report: _Report, shown: Shown = "both", kinds: Sequence[str] = ()
+) -> None:
     """Train merger, connector and language model to answer from what the encoders see, which stay as they are."""
-    stage = AnswerStage(work, hours, shown)
+    stage = AnswerStage(work, hours, shown, kinds)
     _train(stage.run, work, stage.step, stage.check, report)
 
 

@@ -52,6 +52,12 @@ def test_every_kind_is_asked_alike_however_many_there_are():
     assert sum(count for kind, count in kinds.items() if kind in LESSONS) == 3 * 20
 
 
+def test_kinds_that_are_not_wanted_are_asked_in_no_form():
+    asked = asked_in_all(QuestionPool(("object_counting",)), made_up(0), 5)
+    assert {q.kind for q in asked if q.kind not in LESSONS} == {"object_counting"}
+    assert "lesson_direction" not in {q.kind for q in asked}
+
+
 def test_lessons_come_first_then_choices_by_word_then_by_letter():
     pool, example = QuestionPool(), made_up(0)
     taught = {"lesson_near", "lesson_ahead", "lesson_left", "lesson_first"}
