@@ -1,7 +1,8 @@
 """The stage in which what the encoders see is fitted to what the language model has learnt to read.
 
 The encoders stay as they are. First their last steps alone, merger and connector, learn to say what the teller would
-say of the same scene; then these and the language model learn to answer together. Looking is dear, so what has been
+say of the same scene, beginning with the last layers that least squares give; then these and the language model learn
+to answer together. Looking is dear, so what has been
 seen is asked about a few times before it is forgotten.
 """
 
@@ -30,11 +31,13 @@ from spatial_mllm_ros.training.targets import batch_of, draw_set, video_of
 from spatial_mllm_ros.training.telling import Teller, told_places, told_shares
 from spatial_mllm_ros.training.workspace import Workspace, load_stages
 
-__all__ = ["AnswerStage", "SceneMemory", "Shown", "answers_name", "together"]
+__all__ = ["AnswerStage", "SceneMemory", "Shown", "answers_name", "fit_linear", "together"]
 
 Shown = Literal["both", "2D", "3D"]
 _SCENES, _NEW_SCENES, _KEPT_SCENES = 12, 4, 128  # in a step, with 8 frames each
-_ONLY_FITTING = 0.15  # share of the time in which nothing is asked yet
+_FIRST_SCENES = 320  # from which the last layers are fitted
+_RIDGE = 1e-3  # of the mean square of what goes into them
+_ONLY_FITTING = 0.1  # share of the time in which nothing is asked yet
 _FITTING = 0.3  # weight of the fit beside the answers
 
 
@@ -82,12 +85,14 @@ class AnswerStage:
                 "language": network.model,
                 "probe": self._probe,
             },
-            learning_rate=4e-4,
+            learning_rate=3e-4,
             hours=hours,
         )
         work.refresh()
         self._pool = QuestionPool(kinds)
         self._memories = {frames: SceneMemory(_KEPT_SCENES) for frames in (4, 8, 16)}
+        if not self.run.step:
+            self._fit_last_layers()
 
     def step(self, rng: np.random.Generator) -> None:
         """Look at new scenes, ask about kept ones, and learn."""
@@ -122,22 +127,54 @@ class AnswerStage:
         memory, share = self._memories[frames], 8 / frames
         num_scenes = round(_SCENES * share)
         num_new = round(_NEW_SCENES * share) if len(memory) >= _KEPT_SCENES // 2 else num_scenes
-        examples = self._work.draw(num_new, rng)
+        for scene in self._look_at_new(num_new, frames, rng):
+            memory.add(scene)
+        return memory.draw(num_scenes, rng)
+
+    def _look_at_new(self, count: int, frames: int, rng: np.random.Generator) -> list[_Scene]:
+        examples = self._work.draw(count, rng)
         sets = [draw_set(one, frames, rng) for one in examples]
         batch = batch_of(examples, sets, rng)
         with in_bfloat16():
             seen = see(self._model, batch.video)
         shares, places = told_shares(batch), told_places(batch)
-        for i, (example, chosen) in enumerate(zip(examples, sets)):
-            one = Seen(pairs=seen.pairs[i].half(), spatial=seen.spatial[i].half(), grid=seen.grid)
-            memory.add(_Scene(example, chosen, one, shares[i].half(), places[i].half()))
-        return memory.draw(num_scenes, rng)
+        halves = [Seen(pairs=a.half(), spatial=b.half(), grid=seen.grid) for a, b in zip(seen.pairs, seen.spatial)]
+        return list(map(_Scene, examples, sets, halves, shares.half(), places.half()))
+
+    @torch.no_grad()
+    def _fit_last_layers(self) -> None:
+        """Begin where the last layers of merger and connector are fitted best: untrained, they speak far too loud."""
+        network, rng = self._model.network, np.random.default_rng(self._work.seed)
+        ends = [(mlp, mlp[-1]) for mlp in (network.visual.merger.mlp, network.connector.mlp)]
+        for mlp, _ in ends:
+            mlp[-1] = torch.nn.Identity()
+        inner, told = ([], []), ([], [])
+        for _ in range(_FIRST_SCENES // 16):
+            seen, shares, places = together(self._look_at_new(16, 8, rng))
+            for part, kept in zip(tokens_of(self._model, seen), inner):
+                kept.append(part.flatten(0, 1))
+            for part, kept in zip(self._teller(shares, places), told):
+                kept.append(part.flatten(0, 1))
+        for (mlp, last), x, y in zip(ends, inner, told):
+            mlp[-1] = last
+            fit_linear(last, torch.cat(x), torch.cat(y))
 
     def _read(self, examples: Sequence[Example], sets: Sequence[NDArray[np.int64]]) -> Parts:
         return self._shown(tokens_of(self._model, see(self._model, video_of(examples, sets))))
 
     def _shown(self, parts: Parts) -> Parts:
         return parts[0] * self._shares_shown[0], parts[1] * self._shares_shown[1]
+
+
+@torch.no_grad()
+def fit_linear(layer: torch.nn.Linear, x: Tensor, y: Tensor) -> None:
+    """Set a layer to what maps x [n,C] to y [n,D] best, by ridge regression."""
+    x, y = torch.cat([x, x.new_ones(len(x), 1)], dim=1).double(), y.double()
+    square = x.T @ x
+    square.diagonal().add_(_RIDGE * square.diagonal().mean())
+    found = torch.linalg.solve(square, x.T @ y)  # [C+1,D]
+    layer.weight.copy_(found[:-1].T)
+    layer.bias.copy_(found[-1])
 
 
 def _misfit(part: Tensor, told: Tensor) -> Tensor:

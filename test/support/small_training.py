@@ -53,3 +53,4 @@ def take_small_steps(monkeypatch):
     monkeypatch.setattr("spatial_mllm_ros.training.stages._FRAMES_PER_STEP", 16)
     monkeypatch.setattr("spatial_mllm_ros.training.reading_stage._SCENES", 2)
     monkeypatch.setattr("spatial_mllm_ros.training.answer_stage._SCENES", 2)
+    monkeypatch.setattr("spatial_mllm_ros.training.answer_stage._FIRST_SCENES", 16)

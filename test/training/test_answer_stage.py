@@ -13,7 +13,7 @@ from support.small_training import (
     take_small_steps,
 )
 
-from spatial_mllm_ros.training.answer_stage import AnswerStage, SceneMemory, _Scene, together
+from spatial_mllm_ros.training.answer_stage import AnswerStage, SceneMemory, _Scene, fit_linear, together
 from spatial_mllm_ros.training.answers import Seen
 
 
@@ -87,3 +87,25 @@ def test_scenes_are_put_together_in_their_order():
         assert tensor.dtype == torch.float32 and tensor.flatten(1)[:, 0].tolist() == [7.0, 1.0, 7.0]
     assert (seen.pairs.shape, seen.spatial.shape, seen.grid) == ((3, 2, 48, 5), (3, 4, 48, 6), (2, 6, 8))
     assert (shares.shape, places.shape) == ((3, 24, 24), (3, 24, 64))
+
+
+def test_a_fitted_layer_gives_what_it_is_fitted_to():
+    x = torch.randn(200, 5, generator=torch.Generator().manual_seed(0))
+    true, layer = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
+    fit_linear(layer, x, true(x))
+    torch.testing.assert_close(layer(x), true(x), atol=0.02, rtol=0.02)
+
+
+def test_it_begins_nearer_to_what_is_told_than_untrained_layers_would(folder, monkeypatch):
+    take_small_steps(monkeypatch)
+    put_clock(monkeypatch)
+    fitted = first_line(folder)
+    monkeypatch.setattr(AnswerStage, "_fit_last_layers", lambda stage: None)
+    untrained = first_line(folder)
+    assert 5 * fitted["fit_2d"] < untrained["fit_2d"] and 5 * fitted["fit_3d"] < untrained["fit_3d"]
+
+
+def first_line(folder):
+    stage = AnswerStage(RememberingWorkspace(folder, num_validation=2), hours=1.0)
+    stage.step(np.random.default_rng(0))
+    return stage.run.log()
