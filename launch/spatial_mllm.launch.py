@@ -24,7 +24,7 @@ def generate_launch_description():
         [
             argument("profile", "cpu", "Class of machine; picks the file in config/", PROFILES),
             argument("params_file", profile_file, "Parameter file to use in place of the profile's"),
-            argument("checkpoint", "random-small", "Checkpoint folder or Hugging Face id of the model"),
+            argument("checkpoint", "small", "Checkpoint folder or Hugging Face id; small ships with the package"),
             argument("image_transport", "raw", "Form of the colour topic", ["raw", "compressed"]),
             argument("image", "/camera/color/image_raw", "Colour topic (sensor_msgs/Image), for image_transport raw"),
             argument(

@@ -48,9 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models",
         nargs="+",
-        default=[_MID, "random-small"],
+        default=[_MID, "small"],
         metavar="MODEL",
-        help="checkpoints; mid is a random model of 300 million parameters (default: mid random-small)",
+        help="checkpoints; mid is a random model of 300 million parameters (default: mid small)",
     )
     parser.add_argument("-k", "--num-keyframes", type=int, default=16, metavar="K", help="default: 16")
     parser.add_argument("--size", default="252x196", metavar="WxH", help="of frames, for mid (default: 252x196)")

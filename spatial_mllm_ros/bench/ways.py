@@ -30,10 +30,10 @@ __all__ = [
     "recent_selection",
 ]
 
-QUESTIONS = (
-    "How many chairs are in this room?",
-    "How far is the sofa from the door, in meters?",
-    "If I am standing by the stove and facing the TV, is the sofa to my left, right, or back?",
+QUESTIONS = (  # which the small model has learnt, too
+    "How large is this room, in square meters?",
+    "How far is the sofa from the table, in meters?",
+    "What is the length of the longest dimension (length, width, or height) of the sofa, measured in centimeters?",
 )
 
 _PATIENCE_S = 3600.0

@@ -41,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("questions", nargs="+", metavar="QUESTION", help="plain words")
     parser.add_argument(
         "--checkpoint",
-        default="random-small",
+        default="small",
         metavar="PATH",
-        help="folder or hub id; random-small (default) is small and untrained, for trying out",
+        help="folder, hub id, or small (default), which ships with the package and knows generated rooms",
     )
     parser.add_argument("--device", default="auto", help="where the network runs: auto, cpu, cuda or cuda:N")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto")

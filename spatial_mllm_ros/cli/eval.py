@@ -1,8 +1,9 @@
 """`spatial-mllm eval generated|geometry|encoders`: how well a small model answers, and sees, in rooms it never saw.
 
-`generated`: the questions of VSI-Bench about generated rooms, by kind of question and way of looking. `geometry`:
-cameras and depth beside guesses that know nothing. `encoders`: models that were trained with both encoders beside
-models that were trained with one. Rooms, looks of furniture and questions are the same every time.
+`generated`: the questions of VSI-Bench about generated rooms, by kind of question and way of looking, as far as the
+checkpoint does not refuse them. `geometry`: cameras and depth beside guesses that know nothing. `encoders`: models that
+were trained with both encoders beside models that were trained with one. Rooms, looks of furniture and questions are
+the same every time.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
             return _geometry(model, examples, args, lambda: progress.advance(scoring))
         from spatial_mllm_ros.evaluation import evaluate
 
-        scores = evaluate(model, examples, on_batch=lambda done: progress.update(scoring, completed=done))
+        kinds = list(model.config.scope.templates) if model.config.scope else None  # others it refuses
+        scores = evaluate(model, examples, kinds=kinds, on_batch=lambda done: progress.update(scoring, completed=done))
     if args.json:
         print(json.dumps(_as_json(scores, len(examples))))
     else:

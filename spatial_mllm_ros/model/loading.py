@@ -48,8 +48,8 @@ def load_spatial_mllm(
     """Load a checkpoint in the official v1.1 layout.
 
     Args:
-        checkpoint: a folder, a hub id (`Diankun/Spatial-MLLM-v1.1-Instruct-135K`), or "random-small": a seeded random
-            model of about five million parameters with a real tokenizer, whose answers mean nothing.
+        checkpoint: a folder, a hub id (`Diankun/Spatial-MLLM-v1.1-Instruct-135K`), "small": trained on generated rooms,
+            ships with this package, or "random-small": seeded random weights, whose answers mean nothing.
         device: where the weights go.
         dtype: "float32", "bfloat16" or "float16"; of all weights but the geometry heads, which are float32.
         geometry: load the camera, depth and point heads too, for `predict_geometry`; None: if the checkpoint has them.

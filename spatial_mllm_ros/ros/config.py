@@ -45,7 +45,7 @@ class ModelSelection:
     """Which network is loaded, and onto what."""
 
     checkpoint: str = param(
-        "random-small", "A checkpoint folder, a Hugging Face id, or random-small (small, untrained, for trying out)"
+        "small", "A checkpoint folder, a Hugging Face id, or small (ships with the package, knows generated rooms)"
     )
     device: str = param("auto", "Where the network runs: auto takes a CUDA GPU if there is one, cpu, cuda or cuda:N")
     dtype: str = param(

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spatial_mllm_ros.errors import SpatialMLLMError
-from spatial_mllm_ros.model.checkpoint import find_checkpoint, open_checkpoint
+from spatial_mllm_ros.model.checkpoint import SMALL, find_checkpoint, open_checkpoint
 from spatial_mllm_ros.model.loading import read_config
 from spatial_mllm_ros.model.random_checkpoint import RANDOM_SMALL
 from spatial_mllm_ros.ros.programs import ROOT, Program, ProgramError, frames_played, graph_environment, node_arguments
@@ -29,9 +29,9 @@ from spatial_mllm_ros.training.scenes import Question, questions_from_truth, sco
 __all__ = ["main"]
 
 QUESTIONS = (
-    "How many chairs are in this room?",
-    "What is the size of this room, in square metres?",
-    "Which object is closest to the table?",
+    "How large is this room, in square meters?",
+    "How far is the chair from the table, in meters?",
+    "How long is the longest side of the table, in centimeters?",
 )
 """Asked about a bag of which nothing is known."""
 SAMPLE_BAG = ROOT / "test" / "data" / "sample_bag"
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--truth", type=Path, help="what is true about its room (of spatial-mllm generate; default: the sample bag's)"
     )
-    parser.add_argument("--checkpoint", default="random-small", help="the model that answers")
+    parser.add_argument("--checkpoint", default=SMALL, help=f"the model that answers (default {SMALL})")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "demo", help="where logs and answers.json go")
     parser.add_argument("--question", action="append", dest="questions", help="ask this instead (may be given often)")
     args = parser.parse_args(argv)

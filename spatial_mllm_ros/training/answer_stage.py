@@ -2,8 +2,7 @@
 
 The encoders stay as they are. First their last steps alone, merger and connector, learn to say what the teller would
 say of the same scene, beginning with the last layers that least squares give; then these and the language model learn
-to answer together. Looking is dear, so what has been
-seen is asked about a few times before it is forgotten.
+to answer together. Looking is dear, so what has been seen is asked about a few times before it is forgotten.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ Shown = Literal["both", "2D", "3D"]
 _SCENES, _NEW_SCENES, _KEPT_SCENES = 12, 4, 128  # in a step, with 8 frames each
 _FIRST_SCENES = 320  # from which the last layers are fitted
 _RIDGE = 1e-3  # of the mean square of what goes into them
-_ONLY_FITTING = 0.1  # share of the time in which nothing is asked yet
+_ONLY_FITTING = 0.08  # share of the time in which nothing is asked yet
 _FITTING = 0.3  # weight of the fit beside the answers
 
 
@@ -87,6 +86,7 @@ class AnswerStage:
             },
             learning_rate=3e-4,
             hours=hours,
+            slow=network.visual.merger.mlp[-1].parameters(),  # words are quiet, and what goes into it is loud
         )
         work.refresh()
         self._pool = QuestionPool(kinds)

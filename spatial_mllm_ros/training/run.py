@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ __all__ = ["Run", "read_state", "taking_over"]
 _WARM_UP_STEPS = 200
 _WEIGHT_DECAY = 0.02
 _MUON_RATE = 3.0  # of AdamW's
+_SLOW = 0.1
 _LEAST_SIDE = 32  # of a matrix worth orthogonalising
 _REMEDY = "; remove it, and begin the stage anew"
 
@@ -36,6 +37,7 @@ class Run:
         learning_rate: the largest, of AdamW; it rises for 200 steps and falls as a cosine over the budget. Matrices of
             linear layers go by Muon (orthogonalised momentum) at `_MUON_RATE` times it.
         hours: budget, of processor time.
+        slow: parameters that learn at a tenth of the rate: those whose values are far smaller than others'.
         save_every_s: seconds of processor time from one checkpoint to the next.
 
     Raises:
@@ -50,13 +52,14 @@ class Run:
         *,
         learning_rate: float,
         hours: float,
+        slow: Iterable[nn.Parameter] = (),
         save_every_s: float = 120.0,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.modules, self.step = folder, dict(modules), 0
         self._budget_s, self._save_every_s = 3600 * hours, save_every_s
         self._parameters = [p for module in modules.values() for p in module.parameters() if p.requires_grad]
-        self.optimizers = _optimizers(modules.values(), learning_rate)
+        self.optimizers = _optimizers(modules.values(), learning_rate, {id(parameter) for parameter in slow})
         self._spent_s, self._since, self._saved = 0.0, time.process_time(), time.process_time()
         self._figures: dict[str, list[float]] = {}
         self._logged = 0
@@ -130,7 +133,7 @@ class Run:
         self._logged = self.step
 
 
-def _optimizers(modules: Iterable[nn.Module], rate: float) -> tuple[torch.optim.Optimizer, ...]:
+def _optimizers(modules: Iterable[nn.Module], rate: float, slow: Collection[int]) -> tuple[torch.optim.Optimizer, ...]:
     if not hasattr(torch.optim, "Muon"):
         raise DependencyError("training needs torch 2.9 or newer; pip install 'torch>=2.9'")
     modules = tuple(modules)
@@ -143,15 +146,24 @@ def _optimizers(modules: Iterable[nn.Module], rate: float) -> tuple[torch.optim.
         {"params": [p for p in rest if p.ndim > 1], "weight_decay": _WEIGHT_DECAY},
         {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    found = [torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))]
+    found = [torch.optim.AdamW(_by_rate(groups, rate, slow), lr=rate, betas=(0.9, 0.98))]
     if matrices:
-        found.append(
-            torch.optim.Muon(matrices, lr=_MUON_RATE * rate, weight_decay=_WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw")
-        )
+        groups = _by_rate([{"params": matrices}], _MUON_RATE * rate, slow)
+        found.append(torch.optim.Muon(groups, weight_decay=_WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw"))
     for optimizer in found:
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
     return tuple(found)
+
+
+def _by_rate(groups: Iterable[dict[str, Any]], rate: float, slow: Collection[int]) -> list[dict[str, Any]]:
+    """Split groups of parameters into those that learn at the rate, and those that do at a tenth of it."""
+    split = [
+        {**group, "params": [p for p in group["params"] if (id(p) in slow) is slowly], "lr": rate * _SLOW**slowly}
+        for group in groups
+        for slowly in (False, True)
+    ]
+    return [group for group in split if group["params"]]
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from support.recorded_bags import camera_info, compressed, image, odometry, writ
 from spatial_mllm_ros.cli.main import main
 
 QUESTIONS = ["How many chairs are there?", "Where is the door?"]
-SHORT = ["--max-new-tokens", "4"]
+TALKS = ["--checkpoint", "random-small"]  # about anything
+SHORT = [*TALKS, "--max-new-tokens", "4"]
 
 
 def views(count):
@@ -104,6 +105,16 @@ def test_words_tell_question_answer_keyframes_and_times(bag, capsys):
         assert words in printed
 
 
+def test_without_a_checkpoint_the_one_that_ships_answers_what_it_has_learnt(bag, capsys):
+    asked = ["How large is this room, in square meters?", "Where is the door?"]
+    assert main(["ask", str(bag), *asked, "-k", "4", "--json"]) == 1
+    result = json.loads(capsys.readouterr().out)
+    measured, refused = result["answers"]
+    assert result["meaningful"] is True
+    assert measured["status"] == "OK" and measured["answer"].isdigit()
+    assert refused["status"] == "NOT_SUPPORTED" and "What is the size of this room" in refused["message"]
+
+
 def test_same_answer_every_time(folder, capsys):
     told = [as_json(capsys, folder, *QUESTIONS, "-k", 4)[1]["answers"] for _ in range(2)]
     assert [answer["answer"] for answer in told[0]] == [answer["answer"] for answer in told[1]]
@@ -130,7 +141,7 @@ def test_candidates_bound_what_is_kept(folder, capsys):
     ],
 )
 def test_bad_input_is_one_line_and_status_2(folder, capsys, arguments, message):
-    assert main(["ask", *(word.format(folder=folder) for word in arguments)]) == 2
+    assert main(["ask", *TALKS, *(word.format(folder=folder) for word in arguments)]) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("spatial-mllm ask: ")]
     assert message in lines[-1]
 

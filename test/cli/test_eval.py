@@ -1,6 +1,7 @@
 """`spatial-mllm eval`: tables and JSON of made-up rooms, and clear words for bad input."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -8,9 +9,11 @@ from support.made_up import made_up
 
 from spatial_mllm_ros.cli.main import main
 from spatial_mllm_ros.evaluation import ARMS
+from spatial_mllm_ros.model.config import OWN_ENTRY
 from spatial_mllm_ros.training import examples
 from spatial_mllm_ros.training.examples import write_shard
 from spatial_mllm_ros.training.small_model import begin_small_model, save_small_model
+from spatial_mllm_ros.training.words import scope_json
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +64,15 @@ def test_scores_as_json_hold_every_arm_and_every_comparison(checkpoint, heldout,
         assert intervals.keys() == {*found["questions"], "mean"}
         assert all(low <= mean <= high for mean, low, high in intervals.values())
     assert {"video - nothing", "space-aware - uniform, 16"} <= found["differences"].keys()
+
+
+def test_questions_that_the_checkpoint_refuses_are_not_scored(checkpoint, heldout, tmp_path, capsys):
+    shutil.copytree(checkpoint, tmp_path / "narrow")
+    config = json.loads((checkpoint / "config.json").read_text())
+    config[OWN_ENTRY]["answers"] = scope_json(["room_size_estimation"])
+    (tmp_path / "narrow" / "config.json").write_text(json.dumps(config))
+    assert evaluate("generated", tmp_path / "narrow", heldout, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["questions"].keys() == {"room_size_estimation"}
 
 
 def test_geometry_is_a_table_beside_guesses_that_know_nothing(checkpoint, heldout, capsys):

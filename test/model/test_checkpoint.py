@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from spatial_mllm_ros.errors import CheckpointError
-from spatial_mllm_ros.model.checkpoint import find_checkpoint, open_checkpoint
+from spatial_mllm_ros.model.checkpoint import SMALL, find_checkpoint, open_checkpoint
 
 
 @pytest.fixture
@@ -60,6 +60,12 @@ def test_a_folder_is_found_and_a_file_or_nonsense_is_refused(sharded):
     for wrong in (sharded / "config.json", "no/such/folder/at/all", "nonsense"):
         with pytest.raises(CheckpointError, match="is neither a folder nor a hub id"):
             find_checkpoint(wrong)
+
+
+def test_the_checkpoint_that_ships_is_found_by_name_from_anywhere_and_is_small(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    folder = find_checkpoint(SMALL)
+    assert open_checkpoint(folder).tensors and sum(path.stat().st_size for path in folder.iterdir()) <= 25_000_000
 
 
 def test_a_hub_id_without_a_network_is_one_clear_error(monkeypatch):
