@@ -104,6 +104,8 @@ class Examinee:
         return score(question, answer.answer) if answer.status == SpatialAnswer.OK else 0.0
 
     def _call(self, service: Client, request: Any) -> Any:
+        if not service.wait_for_service(timeout_sec=_TIMEOUT_S):  # a request before discovery would be lost
+            raise ProgramError(f"{service.srv_name} is not offered, after {_TIMEOUT_S:.0f} s")
         future = service.call_async(request)
         rclpy.spin_until_future_complete(self.client, future, timeout_sec=2 * _TIMEOUT_S)
         if not future.done():
