@@ -81,8 +81,7 @@ def run(args: argparse.Namespace) -> int:
             return _geometry(model, examples, args, lambda: progress.advance(scoring))
         from spatial_mllm_ros.evaluation import evaluate
 
-        kinds = list(model.config.scope.templates) if model.config.scope else None  # others it refuses
-        scores = evaluate(model, examples, kinds=kinds, on_batch=lambda done: progress.update(scoring, completed=done))
+        scores = evaluate(model, examples, on_batch=lambda done: progress.update(scoring, completed=done))
     if args.json:
         print(json.dumps(_as_json(scores, len(examples))))
     else:

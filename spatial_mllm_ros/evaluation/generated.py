@@ -39,6 +39,7 @@ __all__ = [
     "Interval",
     "Looks",
     "Scores",
+    "answered_kinds",
     "debiased",
     "draw_heldout",
     "evaluate",
@@ -166,7 +167,7 @@ def evaluate(
         model: with a vocabulary in which every answer is one token, as the small model's.
         examples: with keyframe sets of `KEYFRAMES` frames.
         arms: ways to answer.
-        kinds: of questions; all if None.
+        kinds: of questions; those that the model does not refuse if None.
         on_batch: called with the number of examples done.
 
     Raises:
@@ -175,7 +176,7 @@ def evaluate(
     """
     if len(examples) < 2 or min(len(one.uniform) for one in examples) < KEYFRAMES:
         raise InputError(f"evaluation needs two examples or more, with {KEYFRAMES} keyframes each")
-    asked = debiased(examples, kinds)
+    asked = debiased(examples, kinds or answered_kinds(model))
     scores: dict[Arm, list[float]] = defaultdict(list)
     network_was_training = model.network.training
     model.network.eval()
@@ -226,6 +227,11 @@ def evaluate_encoders(
             on_model()
         by_arm[arm] = np.mean(worths, axis=0)
     return Scores(kinds=scores.kinds, rooms=scores.rooms, by_arm=by_arm, floors=scores.floors)
+
+
+def answered_kinds(model: SpatialMLLM) -> list[str] | None:
+    """Give the kinds of question that a model does not refuse; None if it refuses none."""
+    return list(model.config.scope.templates) if model.config.scope else None
 
 
 def debiased(examples: Sequence[Example], kinds: Sequence[str] | None = None) -> list[list[Asked]]:

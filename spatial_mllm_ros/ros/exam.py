@@ -27,7 +27,16 @@ from rich.table import Table
 from std_srvs.srv import Trigger
 
 from spatial_mllm_ros.errors import InputError, SpatialMLLMError
-from spatial_mllm_ros.evaluation import Arm, Looks, Scores, debiased, draw_heldout, evaluate, heldout_config
+from spatial_mllm_ros.evaluation import (
+    Arm,
+    Looks,
+    Scores,
+    answered_kinds,
+    debiased,
+    draw_heldout,
+    evaluate,
+    heldout_config,
+)
 from spatial_mllm_ros.frames import BagFile
 from spatial_mllm_ros.model import load_spatial_mllm
 from spatial_mllm_ros.model.checkpoint import SMALL
@@ -200,7 +209,7 @@ def _main(args: argparse.Namespace) -> int:
         raise InputError(f"--rooms must be at least 2, not {args.rooms}")
     args.out.mkdir(parents=True, exist_ok=True)
     model = load_spatial_mllm(args.checkpoint)
-    kinds = args.kinds or (model.config.scope and list(model.config.scope.templates)) or None
+    kinds = args.kinds or answered_kinds(model)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=args.json) as progress:
         drawing = progress.add_task("drawing questions", total=args.rooms)

@@ -128,11 +128,12 @@ def rephrased(question: Question, rng: np.random.Generator) -> str:
 
 def scope_json(kinds: Sequence[str]) -> dict[str, Any]:
     """Give the entry "answers" of config.json for kinds of question, in all wordings that are trained on."""
-    others = {
-        kind: [re.sub(r"\{\d\}", "{}", way.text) for way in REPHRASINGS if way.kind == kind] for kind in kinds
-    }
+    others = {kind: [re.sub(r"\{\d\}", "{}", way.text) for way in REPHRASINGS if way.kind == kind] for kind in kinds}
     first = {kind: text[: text.index("?") + 1] for kind, text in WORDINGS.items()}  # the rest explains
-    return {"things": list(CATEGORIES), "questions": {kind: [*others[kind], first[kind]] for kind in kinds}}
+    return {
+        "things": list(CATEGORIES),
+        "questions": {kind: [*dict.fromkeys((*others[kind], first[kind]))] for kind in kinds},
+    }
 
 
 def answer_words(kind: str) -> Sequence[str]:

@@ -7,6 +7,8 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed; `make setup` brings it")
 pytest.importorskip("spatial_mllm_ros.msg", reason="the interfaces are not built; run `make build`")
 
+from spatial_mllm_ros.model.checkpoint import SMALL, find_checkpoint, open_checkpoint
+from spatial_mllm_ros.model.loading import read_config
 from spatial_mllm_ros.ros import demo
 from spatial_mllm_ros.training.scenes import KINDS
 from spatial_mllm_ros.training.small_model import begin_small_model, save_small_model
@@ -29,6 +31,11 @@ def test_only_kinds_that_the_checkpoint_has_learnt_are_asked(tmp_path):
     kinds = ("room_size_estimation", "object_counting")
     save_small_model(model, tmp_path / "begun", tmp_path / "out", kinds=kinds)
     assert {question.kind for question in asked(checkpoint=str(tmp_path / "out"))} == set(kinds)
+
+
+def test_what_is_asked_about_an_unknown_room_is_what_the_model_that_ships_answers():
+    scope = read_config(open_checkpoint(find_checkpoint(SMALL))).scope
+    assert all(scope.kind_of(question) for question in demo.QUESTIONS)
 
 
 def test_of_a_room_of_which_nothing_is_known_no_truth_is_claimed(tmp_path):

@@ -21,3 +21,7 @@ def test_kinds_that_are_left_out_are_refused():
     scope = scope_from_json(scope_json(["object_counting"]), "config.json")
     assert scope.kind_of("How many chairs are there?") == "object_counting"
     assert scope.kind_of("What is the size of this room (in square meters)?") is None
+
+
+def test_no_wording_is_listed_twice():
+    assert all(len(texts) == len(set(texts)) for texts in scope_json(KINDS)["questions"].values())

@@ -33,7 +33,7 @@ def test_rooms_are_furnished(style):
 @given(seeds, configs)
 def test_furniture_stands_in_the_room_and_apart(seed, config):
     room = make_room(seed, config)
-    assert len(room.furniture) >= 2  # one balanced room in 250 has a place for three pieces only
+    assert len(room.furniture) >= 3  # one balanced room in 250 has no place for a fourth piece
     walls = walls_of(room.outline)
     for index, piece in enumerate(room.furniture):
         assert piece.size[2] < room.height and piece.centre[2] == piece.size[2] / 2
