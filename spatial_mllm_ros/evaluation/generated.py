@@ -212,12 +212,16 @@ def evaluate_encoders(
     Args:
         groups: models by what they were shown: "video", "2D only" or "3D only"; several of a group differ in their
             seed, and a question's score is their mean.
-        examples, kinds: see `evaluate`.
+        examples: see `evaluate`.
+        kinds: of questions; those that no model refuses if None.
         on_model: called after each model.
 
     Raises:
-        InputError: see `evaluate`.
+        InputError: see `evaluate`; or if every kind is refused by some model.
     """
+    kinds = kinds or answered_kinds(*(model for models in groups.values() for model in models))
+    if kinds == []:
+        raise InputError("there is no kind of question that all of these checkpoints answer")
     by_arm = {}
     for shown, models in groups.items():
         arm, worths = Arm(shown, "space-aware", 8), []
@@ -229,9 +233,10 @@ def evaluate_encoders(
     return Scores(kinds=scores.kinds, rooms=scores.rooms, by_arm=by_arm, floors=scores.floors)
 
 
-def answered_kinds(model: SpatialMLLM) -> list[str] | None:
-    """Give the kinds of question that a model does not refuse; None if it refuses none."""
-    return list(model.config.scope.templates) if model.config.scope else None
+def answered_kinds(*models: SpatialMLLM) -> list[str] | None:
+    """Give the kinds of question that none of some models refuses; None if they refuse none."""
+    known = [model.config.scope.templates for model in models if model.config.scope]
+    return [kind for kind in known[0] if all(kind in other for other in known)] if known else None
 
 
 def debiased(examples: Sequence[Example], kinds: Sequence[str] | None = None) -> list[list[Asked]]:

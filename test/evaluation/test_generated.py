@@ -1,14 +1,19 @@
 """Scores are paired, their intervals come from rooms, and what is shown is what the arm says."""
 
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from support.made_up import made_up
 
 from spatial_mllm_ros.errors import InputError
-from spatial_mllm_ros.evaluation import Arm, Scores, evaluate, score_geometry
+from spatial_mllm_ros.evaluation import Arm, Scores, evaluate, evaluate_encoders, score_geometry
 from spatial_mllm_ros.evaluation.generated import _keyframes
+from spatial_mllm_ros.model.question_scope import scope_from_json
 from spatial_mllm_ros.training.small_model import begin_small_model
+from spatial_mllm_ros.training.words import scope_json
 
 VIDEO, NOTHING = Arm("video", "space-aware", 4), Arm("nothing", "space-aware", 4)
 
@@ -26,6 +31,23 @@ def test_every_question_is_scored_in_every_arm(model):
     assert set(scores.rooms) == set(range(9)) and len(scores.by_arm) == 3
     assert len(set(scores.by_arm[NOTHING][scores.kinds == "room_size_estimation"])) == 1  # it sees no difference
     assert scores.floors["room_size_estimation"] == 100.0  # all made-up rooms are of one size
+
+
+def limited(model, *kinds):
+    """Give a model that refuses every kind of question but these."""
+    config = dataclasses.replace(model.config, scope=scope_from_json(scope_json(kinds), "config.json"))
+    limited = copy.copy(model)
+    limited.config = config
+    return limited
+
+
+def test_models_are_compared_on_what_none_of_them_refuses(model):
+    examples = [made_up(seed, frames=32, keyframes=16) for seed in range(2)]
+    two = limited(model, "room_size_estimation", "object_counting")
+    scores = evaluate_encoders({"video": [two, model], "2D only": [limited(model, "room_size_estimation")]}, examples)
+    assert set(scores.kinds) == {"room_size_estimation"}
+    with pytest.raises(InputError, match="no kind of question"):
+        evaluate_encoders({"video": [two], "3D only": [limited(model, "object_abs_distance")]}, examples)
 
 
 def test_too_few_examples_or_keyframes_are_refused(model):
