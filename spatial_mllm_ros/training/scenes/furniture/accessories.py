@@ -17,7 +17,7 @@ _POTS: tuple[Colour, ...] = ((0.75, 0.4, 0.28), (0.9, 0.9, 0.88), (0.35, 0.37, 0
 
 
 def _shade(rng: np.random.Generator) -> Paint:
-    tints = ((1.0, 0.93, 0.75), (0.98, 0.85, 0.66), (0.95, 0.95, 0.98), (1.0, 0.78, 0.6))
+    tints = ((1.0, 0.93, 0.55), (0.98, 0.87, 0.4), (1.0, 0.95, 0.64), (0.95, 0.82, 0.26))
     return Paint(colour=tints[rng.integers(len(tints))], texture="weave", glow=0.55)
 
 

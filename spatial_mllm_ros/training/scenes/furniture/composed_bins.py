@@ -13,17 +13,17 @@ __all__ = ["BINS"]
 _DARK = Paint(colour=(0.06, 0.06, 0.06))
 _LINER = Paint(colour=(0.93, 0.93, 0.95))
 _PAPER = Paint(colour=(0.96, 0.95, 0.9))
-_KINDS = ((0.2, 0.45, 0.75), (0.2, 0.58, 0.3), (0.92, 0.78, 0.2), (0.55, 0.36, 0.22), (0.75, 0.22, 0.2))
+_KINDS = ((0.62, 0.82, 0.14), (0.5, 0.7, 0.1), (0.76, 0.9, 0.3), (0.56, 0.76, 0.3), (0.68, 0.78, 0.1))
 
 
 def _skin(finish: Finish, rng: np.random.Generator) -> Paint:
     return pick(
         rng,
         (
-            Paint(colour=(0.76, 0.78, 0.8), shine=0.6),
+            finish.enamel.darker(1.1),
             finish.enamel,
             plain(finish.second),
-            Paint(colour=(0.3, 0.31, 0.33)),
+            finish.enamel.darker(0.8),
         ),
     )
 

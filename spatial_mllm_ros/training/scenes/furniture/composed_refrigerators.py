@@ -22,7 +22,7 @@ def _shell(finish: Finish, rng: np.random.Generator) -> Paint:
         (
             Paint(colour=(0.95, 0.95, 0.94), shine=0.45),
             _STEEL,
-            Paint(colour=(0.2, 0.21, 0.23), shine=0.5),
+            finish.enamel.darker(0.9),
             finish.enamel,
         ),
     )

@@ -8,21 +8,24 @@ import numpy as np
 
 from spatial_mllm_ros.training.scenes.shapes import Colour, Paint, Part, cylinder, panel
 
-__all__ = ["Finish", "draw_finish", "front", "legs"]
+__all__ = ["Finish", "Palette", "draw_finish", "front", "legs"]
 
-_WOODS: tuple[Colour, ...] = (
-    (0.66, 0.45, 0.27), (0.82, 0.64, 0.43), (0.45, 0.29, 0.18), (0.94, 0.89, 0.8), (0.58, 0.33, 0.22),
-    (0.3, 0.24, 0.21),
-)  # fmt: skip
-_FABRICS: tuple[Colour, ...] = (
-    (0.68, 0.22, 0.2), (0.22, 0.35, 0.62), (0.27, 0.5, 0.33), (0.6, 0.6, 0.63), (0.88, 0.78, 0.58), (0.5, 0.28, 0.5),
-    (0.92, 0.6, 0.2), (0.2, 0.55, 0.56), (0.85, 0.45, 0.45), (0.3, 0.3, 0.36),
-)  # fmt: skip
-_ENAMELS: tuple[Colour, ...] = (
-    (0.95, 0.95, 0.94), (0.74, 0.76, 0.79), (0.76, 0.25, 0.22), (0.35, 0.55, 0.58), (0.93, 0.85, 0.62),
-    (0.24, 0.26, 0.3),
-)  # fmt: skip
 _METALS: tuple[Colour, ...] = ((0.25, 0.25, 0.28), (0.72, 0.73, 0.76), (0.8, 0.65, 0.36), (0.12, 0.12, 0.13))
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours in which furniture of a category comes.
+
+    Attributes:
+        woods: stained or painted.
+        fabrics: of covers and cushions.
+        enamels: of painted and plastic surfaces.
+    """
+
+    woods: tuple[Colour, ...]
+    fabrics: tuple[Colour, ...]
+    enamels: tuple[Colour, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +47,14 @@ class Finish:
     metal: Paint
 
 
-def draw_finish(rng: np.random.Generator) -> Finish:
+def draw_finish(palette: Palette, rng: np.random.Generator) -> Finish:
     """Draw the materials of one piece."""
     weaves = ("weave", "leather", "plaid", "dots", "weave")
     return Finish(
-        wood=Paint(colour=_near(rng, _WOODS), texture="wood", shine=0.12),
-        fabric=Paint(colour=_near(rng, _FABRICS), texture=weaves[rng.integers(3)]),
-        second=Paint(colour=_near(rng, _FABRICS), texture=weaves[rng.integers(5)]),
-        enamel=Paint(colour=_near(rng, _ENAMELS), shine=0.45),
+        wood=Paint(colour=_near(rng, palette.woods), texture="wood", shine=0.12),
+        fabric=Paint(colour=_near(rng, palette.fabrics), texture=weaves[rng.integers(3)]),
+        second=Paint(colour=_near(rng, palette.fabrics), texture=weaves[rng.integers(5)]),
+        enamel=Paint(colour=_near(rng, palette.enamels), shine=0.45),
         metal=Paint(colour=_near(rng, _METALS), shine=0.6),
     )
 
@@ -68,6 +71,6 @@ def front(x: float, y: tuple[float, float], z: tuple[float, float], paint: Paint
     return panel(centre, (0, (y[1] - y[0]) / 2, 0), (0, 0, (z[1] - z[0]) / 2), paint)
 
 
-def _near(rng: np.random.Generator, palette: tuple[Colour, ...]) -> Colour:
-    base = np.array(palette[rng.integers(len(palette))])
+def _near(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
+    base = np.array(colours[rng.integers(len(colours))])
     return tuple(float(c) for c in np.clip(base * rng.uniform(0.88, 1.12) + rng.normal(0, 0.025, 3), 0.02, 1.0))
