@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--stage", choices=_STAGES, required=True, help="what to do; the stages build on each other in this order")
     add("--work", type=Path, default=Path("out/small"), help="working folder (default out/small)")
     add("--hours", type=float, default=1.0, help="processor time to train, all runs of a stage together (default 1)")
+    add("--threads", type=int, default=1, help="of this stage (default 1: stages side by side use cores best)")
     add("--resume", action="store_true", help="go on with a stage that was begun")
     add("--seed", type=int, default=0, help="of the first weights and of what is drawn (default 0)")
     add("--first", type=int, default=0, help="scenes: the first room's seed, a multiple of 50 (default 0)")
@@ -44,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run one stage."""
+    import torch
+
     from spatial_mllm_ros.training import stages
     from spatial_mllm_ros.training.examples import ExampleConfig, draw_shards
     from spatial_mllm_ros.training.workspace import Workspace
@@ -61,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
             draw_shards(args.work / "examples", ExampleConfig(), args.first, last, lambda: progress.advance(task))
             return 0
         _check_begun(args)
+        torch.set_num_threads(args.threads)
         task = progress.add_task(args.stage, total=1.0)
 
         def report(line: dict[str, Any]) -> None:
@@ -85,8 +89,10 @@ def _folder(args: argparse.Namespace) -> Path:
 def _check_numbers(args: argparse.Namespace) -> None:
     from spatial_mllm_ros.training.examples import FIRST_HELD_OUT, SHARD
 
-    if not 0 < args.hours <= 1000 or args.count < 1 or not 0 <= args.seed < 2**32:
-        raise InputError("--hours must lie in 0..1000, --count be at least 1, and --seed lie in 0..4294967295")
+    if not 0 < args.hours <= 1000 or args.count < 1 or args.threads < 1 or not 0 <= args.seed < 2**32:
+        raise InputError(
+            "--hours must lie in 0..1000, --count and --threads be at least 1, and --seed lie in 0..4294967295"
+        )
     if args.first < 0 or args.first % SHARD:  # else a room could lie in two files: trained on, and checked with
         raise InputError(f"--first must be a multiple of {SHARD}, the number of tours in a file, not {args.first}")
     if args.first + args.count > FIRST_HELD_OUT:

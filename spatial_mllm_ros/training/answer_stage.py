@@ -1,8 +1,10 @@
 """The stage in which what the encoders see is fitted to what the language model has learnt to read.
 
-The encoders stay as they are. First their last steps alone, merger and connector, learn to say what the teller would
-say of the same scene, beginning with the last layers that least squares give; then these and the language model learn
-to answer together. Looking is dear, so what has been seen is asked about a few times before it is forgotten.
+The encoders stay as they are. First their last steps alone, merger and connector, learn to say together what the teller
+would say of the same scene, beginning with the last layers that least squares give; then these and the language model
+learn to answer together, at first with something of the truth in what is seen: from what is seen alone, the language
+model would unlearn to measure before it had learnt to doubt. Looking is dear, so what has been seen is asked about a few
+times before it is forgotten.
 """
 
 from __future__ import annotations
@@ -34,9 +36,10 @@ __all__ = ["AnswerStage", "SceneMemory", "Shown", "answers_name", "fit_linear", 
 
 Shown = Literal["both", "2D", "3D"]
 _SCENES, _NEW_SCENES, _KEPT_SCENES = 12, 4, 128  # in a step, with 8 frames each
-_FIRST_SCENES = 320  # from which the last layers are fitted
-_RIDGE = 1e-3  # of the mean square of what goes into them
-_ONLY_FITTING = 0.08  # share of the time in which nothing is asked yet
+_FIRST_SCENES = 640  # from which the last layers are fitted
+_RIDGE = 3e-3  # of the square of what goes into them
+_ONLY_FITTING = 0.06  # share of the time in which nothing is asked yet
+_TOLD_UNTIL = 0.6  # share of the time after which nothing is told any more
 _FITTING = 0.3  # weight of the fit beside the answers
 
 
@@ -101,22 +104,24 @@ class AnswerStage:
         scenes = self._look(frames, rng)
         seen, shares, places = together(scenes)
         with in_bfloat16():
-            parts = tuple(part.float() for part in tokens_of(self._model, seen))
-        fits = [_misfit(part, told) for part, told in zip(parts, self._teller(shares, places))]
-        figures = {"fit_2d": float(fits[0].detach()), "fit_3d": float(fits[1].detach())}
+            parts = self._shown(tuple(part.float() for part in tokens_of(self._model, seen)))
+        told = sum(self._teller(shares, places))
+        fit = _misfit(sum(parts), told)
         if self.run.progress < _ONLY_FITTING:
-            self.run.update(fits[0] + fits[1], **figures)
+            self.run.update(fit, fit=float(fit.detach()))
             return
         asked = [self._pool.ask(scene.example, scene.chosen, rng) for scene in scenes]
         packed = pack(self._model, asked, seen.grid)
-        fused = with_parts_left_out(self._shown(parts), rng)
+        fused = with_parts_left_out(parts, rng)
+        fused = fused + self._share_told(len(scenes), rng) * (told - fused)
         with in_bfloat16():
             *logits, mentioned = (one.float() for one in ask_packed(self._model, packed, fused))
         loss, by_kind = answer_loss(self._model, packed, *logits)
         known = stacked_facts([scene.example for scene in scenes], [scene.chosen for scene in scenes])
         facts = self._probe.loss(mentioned, known, packed.mentions)
-        figures |= {"facts": float(facts.detach())} | {f"loss_{kind}": value for kind, value in by_kind.items()}
-        self.run.update(loss + FACTS_WEIGHT * facts + _FITTING * (fits[0] + fits[1]), **figures)
+        figures = {"fit": float(fit.detach()), "facts": float(facts.detach())}
+        figures |= {f"loss_{kind}": value for kind, value in by_kind.items()}
+        self.run.update(loss + FACTS_WEIGHT * facts + _FITTING * fit, **figures)
 
     def check(self) -> dict[str, Any]:
         """Score the answers about rooms that are not trained on."""
@@ -148,16 +153,20 @@ class AnswerStage:
         ends = [(mlp, mlp[-1]) for mlp in (network.visual.merger.mlp, network.connector.mlp)]
         for mlp, _ in ends:
             mlp[-1] = torch.nn.Identity()
-        inner, told = ([], []), ([], [])
+        inner, told = ([], []), []
         for _ in range(_FIRST_SCENES // 16):
             seen, shares, places = together(self._look_at_new(16, 8, rng))
-            for part, kept in zip(tokens_of(self._model, seen), inner):
+            for part, kept in zip(self._shown(tokens_of(self._model, seen)), inner):
                 kept.append(part.flatten(0, 1))
-            for part, kept in zip(self._teller(shares, places), told):
-                kept.append(part.flatten(0, 1))
-        for (mlp, last), x, y in zip(ends, inner, told):
+            told.append(sum(self._teller(shares, places)).flatten(0, 1))
+        for mlp, last in ends:
             mlp[-1] = last
-            fit_linear(last, torch.cat(x), torch.cat(y))
+        fit_linear([last for _, last in ends], [torch.cat(x) for x in inner], torch.cat(told))
+
+    def _share_told(self, count: int, rng: np.random.Generator) -> Tensor:
+        """Draw how much of each scene is told, 0 to 1, [B,1,1]; less and less of it."""
+        most = max(0.0, 1 - self.run.progress / _TOLD_UNTIL)
+        return torch.from_numpy(most * rng.random((count, 1, 1), np.float32))
 
     def _read(self, examples: Sequence[Example], sets: Sequence[NDArray[np.int64]]) -> Parts:
         return self._shown(tokens_of(self._model, see(self._model, video_of(examples, sets))))
@@ -167,14 +176,18 @@ class AnswerStage:
 
 
 @torch.no_grad()
-def fit_linear(layer: torch.nn.Linear, x: Tensor, y: Tensor) -> None:
-    """Set a layer to what maps x [n,C] to y [n,D] best, by ridge regression."""
-    x, y = torch.cat([x, x.new_ones(len(x), 1)], dim=1).double(), y.double()
+def fit_linear(layers: Sequence[torch.nn.Linear], xs: Sequence[Tensor], y: Tensor) -> None:
+    """Set layers so that the sum of what they make of xs, [n,C] each, is nearest to y [n,D], by ridge regression."""
+    x = torch.cat([*xs, y.new_ones(len(y), 1)], dim=1).double()
     square = x.T @ x
-    square.diagonal().add_(_RIDGE * square.diagonal().mean())
-    found = torch.linalg.solve(square, x.T @ y)  # [C+1,D]
-    layer.weight.copy_(found[:-1].T)
-    layer.bias.copy_(found[-1])
+    square.diagonal().mul_(1 + _RIDGE).add_(_RIDGE)
+    found = torch.linalg.solve(square, x.T @ y.double())  # [C+..+1,D]
+    start = 0
+    for layer in layers:
+        layer.weight.copy_(found[start : start + layer.in_features].T)
+        layer.bias.zero_()
+        start += layer.in_features
+    layers[0].bias.copy_(found[-1])
 
 
 def _misfit(part: Tensor, told: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ _WARM_UP_STEPS = 200
 _WEIGHT_DECAY = 0.02
 _MUON_RATE = 3.0  # of AdamW's
 _SLOW = 0.1
-_LEAST_SIDE = 32  # of a matrix worth orthogonalising
+_SIDES = range(32, 1025)  # of a matrix worth orthogonalising: a larger one takes longer than the rest of a step
 _REMEDY = "; remove it, and begin the stage anew"
 
 
@@ -139,7 +139,7 @@ def _optimizers(modules: Iterable[nn.Module], rate: float, slow: Collection[int]
     modules = tuple(modules)
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     linear = [layer.weight for module in modules for layer in module.modules() if isinstance(layer, nn.Linear)]
-    matrices = [weight for weight in linear if weight.requires_grad and min(weight.shape) >= _LEAST_SIDE]
+    matrices = [weight for weight in linear if weight.requires_grad and min(weight.shape) in _SIDES]
     taken = {id(matrix) for matrix in matrices}
     rest = [p for p in parameters if id(p) not in taken]
     groups = [

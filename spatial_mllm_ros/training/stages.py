@@ -8,7 +8,7 @@
     answers      answers/state.pt       merger, connector and language model, on what the fixed encoders see
 
 CPU first: one thread per process is the fastest use of a core, so stages that do not build on each other (scenes,
-recognition, geometry, reading) can run side by side.
+recognition, geometry, reading) run side by side; a stage that has the machine for itself can have more.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from spatial_mllm_ros.training.workspace import Workspace, groups, load_stages
 
 __all__ = ["train_answers", "train_geometry", "train_heads", "train_reading", "train_recognition"]
 
-_FRAMES_PER_STEP = 64
+_FRAMES_PER_STEP = {"recognition": 128, "geometry": 64}
 _LOG_EVERY, _CHECK_EVERY = 100, 5  # steps in a line of the log, lines from one check to the next
 _Report = Callable[[dict[str, Any]], object]
 
@@ -58,8 +58,9 @@ def train_recognition(work: Workspace, hours: float, report: _Report) -> None:
     )
 
     def step(rng: np.random.Generator) -> None:
-        examples = work.draw(_FRAMES_PER_STEP // 8, rng)
-        seen = zoomed_in(examples, [draw_set(one, 8, rng) for one in examples], rng)
+        examples = work.draw(_FRAMES_PER_STEP["recognition"] // 8, rng)
+        sets = [rng.permutation(draw_set(one, 8, rng)) for one in examples]  # or it would learn by heart which frames pair
+        seen = zoomed_in(examples, sets, rng)
         run.update(recognition_loss(model.network, probe, *seen)[0])
 
     @torch.no_grad()
@@ -92,7 +93,7 @@ def train_geometry(work: Workspace, hours: float, report: _Report) -> None:
     def step(rng: np.random.Generator) -> None:
         is_early = run.progress < 0.4  # frames that overlap, since others say nothing about how the camera moved
         frames = int(rng.choice((2, 4, 8), p=(0.2, 0.4, 0.4) if is_early else (0.1, 0.2, 0.7)))
-        examples = work.draw(_FRAMES_PER_STEP // frames, rng)
+        examples = work.draw(_FRAMES_PER_STEP["geometry"] // frames, rng)
         sets = [draw_set(one, frames, rng, run_share=0.6 if is_early else 0.3) for one in examples]
         batch = batch_of(examples, sets, rng)
         loss, told = spatial_loss(model.network, probe, batch)
@@ -170,7 +171,6 @@ def train_answers(
 def _train(
     run: Run, work: Workspace, step: Callable[[np.random.Generator], None], check: Callable[[], dict], report: _Report
 ) -> None:
-    torch.set_num_threads(1)
     work.refresh()
     rng, num_lines = np.random.default_rng((work.seed, run.step)), 0
     while run.progress < 1:

@@ -131,6 +131,7 @@ def test_weights_of_another_vocabulary_are_not_taken_over(work, capsys):
         ("--hours", "nan"),
         ("--hours", "inf"),
         ("--count", "0"),
+        ("--threads", "0"),
         ("--first", "-50"),
         ("--first", "30"),
         ("--first", "1000000"),

@@ -50,7 +50,7 @@ def pretend_stages_were_trained(work):
 
 def take_small_steps(monkeypatch):
     """Let a step of every stage look at few frames."""
-    monkeypatch.setattr("spatial_mllm_ros.training.stages._FRAMES_PER_STEP", 16)
+    monkeypatch.setattr("spatial_mllm_ros.training.stages._FRAMES_PER_STEP", {"recognition": 16, "geometry": 16})
     monkeypatch.setattr("spatial_mllm_ros.training.reading_stage._SCENES", 2)
     monkeypatch.setattr("spatial_mllm_ros.training.answer_stage._SCENES", 2)
     monkeypatch.setattr("spatial_mllm_ros.training.answer_stage._FIRST_SCENES", 16)
