@@ -1,17 +1,17 @@
-"""The stage in which what the encoders see is fitted to what the language model has learnt to read.
+"""The stage in which the language model learns to answer from what the encoders see.
 
-The encoders stay as they are. First their last steps alone, merger and connector, learn to say together what the teller
-would say of the same scene, beginning with the last layers that least squares give; then these and the language model
-learn to answer together, at first with something of the truth in what is seen: from what is seen alone, the language
-model would unlearn to measure before it had learnt to doubt. Looking is dear, so what has been seen is asked about a few
-times before it is forgotten.
+The encoders stay as they are. The last layers of merger and connector are set by least squares, so that together these
+say what the teller would say of the same scene. The language model can read that at once, and learns to doubt it; at
+first something of the truth is mixed in, or it would unlearn to measure before it had learnt to doubt. Merger and
+connector do not learn from answers: they would be out of tune within a hundred steps. Looking is dear, so what has been
+seen is asked about a few times before it is forgotten.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spatial_mllm_ros.training.answers import Seen, answer_loss, ask_packed, pack, see, tokens_of
+from spatial_mllm_ros.training.answers import answer_loss, ask_packed, pack, see, tokens_of
 from spatial_mllm_ros.training.asking import Parts, QuestionPool, score_answers, with_parts_left_out
 from spatial_mllm_ros.training.batched import in_bfloat16
 from spatial_mllm_ros.training.examples import Example
@@ -32,15 +32,13 @@ from spatial_mllm_ros.training.targets import batch_of, draw_set, video_of
 from spatial_mllm_ros.training.telling import Teller, told_places, told_shares
 from spatial_mllm_ros.training.workspace import Workspace, load_stages
 
-__all__ = ["AnswerStage", "SceneMemory", "Shown", "answers_name", "fit_linear", "together"]
+__all__ = ["AnswerStage", "SceneMemory", "Shown", "answers_name", "fit_linear"]
 
 Shown = Literal["both", "2D", "3D"]
 _SCENES, _NEW_SCENES, _KEPT_SCENES = 12, 4, 128  # in a step, with 8 frames each
-_FIRST_SCENES = 640  # from which the last layers are fitted
+_FIRST_SCENES = 2560  # from which the last layers are fitted
 _RIDGE = 3e-3  # of the square of what goes into them
-_ONLY_FITTING = 0.06  # share of the time in which nothing is asked yet
-_TOLD_UNTIL = 0.6  # share of the time after which nothing is told any more
-_FITTING = 0.3  # weight of the fit beside the answers
+_TOLD_UNTIL = 0.4  # share of the time after which nothing is told any more
 
 
 def answers_name(shown: Shown = "both", seed: int = 0) -> str:
@@ -49,7 +47,7 @@ def answers_name(shown: Shown = "both", seed: int = 0) -> str:
 
 
 class AnswerStage:
-    """Merger, connector and language model.
+    """Merger and connector by least squares, and the language model.
 
     Args:
         work: with the states of the stages before.
@@ -69,9 +67,8 @@ class AnswerStage:
         self._work, self._model = work, work.begin()
         load_stages(self._model, work.folder, ("recognition", "geometry", "reading"))
         network = self._model.network
-        for part in (network.visual, network.spatial_encoder):
+        for part in (network.visual, network.spatial_encoder, network.connector):
             part.requires_grad_(False)
-        network.visual.merger.requires_grad_(True)
         self._teller, self._probe = Teller(SIZES.hidden).requires_grad_(False), FactProbe(SIZES.hidden)
         path = work.folder / "reading" / "state.pt"
         with taking_over(path):
@@ -87,9 +84,8 @@ class AnswerStage:
                 "language": network.model,
                 "probe": self._probe,
             },
-            learning_rate=3e-4,
+            learning_rate=2e-4,
             hours=hours,
-            slow=network.visual.merger.mlp[-1].parameters(),  # words are quiet, and what goes into it is loud
         )
         work.refresh()
         self._pool = QuestionPool(kinds)
@@ -102,26 +98,19 @@ class AnswerStage:
         self._pool.keep_up(self._work.examples)
         frames = frames_of_a_step(rng)
         scenes = self._look(frames, rng)
-        seen, shares, places = together(scenes)
-        with in_bfloat16():
-            parts = self._shown(tuple(part.float() for part in tokens_of(self._model, seen)))
-        told = sum(self._teller(shares, places))
-        fit = _misfit(sum(parts), told)
-        if self.run.progress < _ONLY_FITTING:
-            self.run.update(fit, fit=float(fit.detach()))
-            return
+        visual, spatial, told = (torch.stack(part).float() for part in zip(*(scene.tokens for scene in scenes)))
         asked = [self._pool.ask(scene.example, scene.chosen, rng) for scene in scenes]
-        packed = pack(self._model, asked, seen.grid)
-        fused = with_parts_left_out(parts, rng)
+        packed = pack(self._model, asked, scenes[0].grid)
+        fused = with_parts_left_out((visual, spatial), rng)
         fused = fused + self._share_told(len(scenes), rng) * (told - fused)
         with in_bfloat16():
             *logits, mentioned = (one.float() for one in ask_packed(self._model, packed, fused))
         loss, by_kind = answer_loss(self._model, packed, *logits)
         known = stacked_facts([scene.example for scene in scenes], [scene.chosen for scene in scenes])
         facts = self._probe.loss(mentioned, known, packed.mentions)
-        figures = {"fit": float(fit.detach()), "facts": float(facts.detach())}
+        figures = {"misfit": _misfit(visual + spatial, told), "facts": float(facts.detach())}
         figures |= {f"loss_{kind}": value for kind, value in by_kind.items()}
-        self.run.update(loss + FACTS_WEIGHT * facts + _FITTING * fit, **figures)
+        self.run.update(loss + FACTS_WEIGHT * facts, **figures)
 
     def check(self) -> dict[str, Any]:
         """Score the answers about rooms that are not trained on."""
@@ -136,32 +125,33 @@ class AnswerStage:
             memory.add(scene)
         return memory.draw(num_scenes, rng)
 
+    @torch.no_grad()
     def _look_at_new(self, count: int, frames: int, rng: np.random.Generator) -> list[_Scene]:
         examples = self._work.draw(count, rng)
         sets = [draw_set(one, frames, rng) for one in examples]
         batch = batch_of(examples, sets, rng)
         with in_bfloat16():
             seen = see(self._model, batch.video)
-        shares, places = told_shares(batch), told_places(batch)
-        halves = [Seen(pairs=a.half(), spatial=b.half(), grid=seen.grid) for a, b in zip(seen.pairs, seen.spatial)]
-        return list(map(_Scene, examples, sets, halves, shares.half(), places.half()))
+        seen = replace(seen, pairs=seen.pairs.float(), spatial=seen.spatial.float())
+        told = sum(self._teller(told_shares(batch), told_places(batch)))
+        tokens = zip(*self._shown(tokens_of(self._model, seen)), told)
+        return [_Scene(*one, tuple(part), seen.grid) for *one, part in zip(examples, sets, tokens)]
 
     @torch.no_grad()
     def _fit_last_layers(self) -> None:
-        """Begin where the last layers of merger and connector are fitted best: untrained, they speak far too loud."""
+        """Set the last layers of merger and connector so that their sum is nearest to what is told."""
         network, rng = self._model.network, np.random.default_rng(self._work.seed)
         ends = [(mlp, mlp[-1]) for mlp in (network.visual.merger.mlp, network.connector.mlp)]
         for mlp, _ in ends:
             mlp[-1] = torch.nn.Identity()
-        inner, told = ([], []), []
-        for _ in range(_FIRST_SCENES // 16):
-            seen, shares, places = together(self._look_at_new(16, 8, rng))
-            for part, kept in zip(self._shown(tokens_of(self._model, seen)), inner):
-                kept.append(part.flatten(0, 1))
-            told.append(sum(self._teller(shares, places)).flatten(0, 1))
+
+        def looked() -> Iterator[tuple[Tensor, ...]]:
+            for _ in range(_FIRST_SCENES // 16):
+                yield tuple(map(torch.cat, zip(*(scene.tokens for scene in self._look_at_new(16, 8, rng)))))
+
+        fit_linear([last for _, last in ends], looked())
         for mlp, last in ends:
             mlp[-1] = last
-        fit_linear([last for _, last in ends], [torch.cat(x) for x in inner], torch.cat(told))
 
     def _share_told(self, count: int, rng: np.random.Generator) -> Tensor:
         """Draw how much of each scene is told, 0 to 1, [B,1,1]; less and less of it."""
@@ -176,12 +166,19 @@ class AnswerStage:
 
 
 @torch.no_grad()
-def fit_linear(layers: Sequence[torch.nn.Linear], xs: Sequence[Tensor], y: Tensor) -> None:
-    """Set layers so that the sum of what they make of xs, [n,C] each, is nearest to y [n,D], by ridge regression."""
-    x = torch.cat([*xs, y.new_ones(len(y), 1)], dim=1).double()
-    square = x.T @ x
+def fit_linear(layers: Sequence[torch.nn.Linear], batches: Iterable[Sequence[Tensor]]) -> None:
+    """Set layers so that the sum of what they make of their x is nearest to y, by ridge regression.
+
+    Args:
+        layers: to set.
+        batches: of x [n,C] for each layer, and y [n,D].
+    """
+    square, product = 0.0, 0.0
+    for *xs, y in batches:
+        x = torch.cat([*xs, y.new_ones(len(y), 1)], dim=1)
+        square, product = square + (x.T @ x).double(), product + (x.T @ y).double()
     square.diagonal().mul_(1 + _RIDGE).add_(_RIDGE)
-    found = torch.linalg.solve(square, x.T @ y.double())  # [C+..+1,D]
+    found = torch.linalg.solve(square, product)  # [C+..+1,D]
     start = 0
     for layer in layers:
         layer.weight.copy_(found[start : start + layer.in_features].T)
@@ -190,20 +187,25 @@ def fit_linear(layers: Sequence[torch.nn.Linear], xs: Sequence[Tensor], y: Tenso
     layers[0].bias.copy_(found[-1])
 
 
-def _misfit(part: Tensor, told: Tensor) -> Tensor:
+def _misfit(seen: Tensor, told: Tensor) -> float:
     """Give the mean squared difference as a share of the variance of what is told."""
-    return F.mse_loss(part, told) / told.var(dim=(0, 1)).mean()
+    return float(F.mse_loss(seen, told) / told.var(dim=(0, 1)).mean())
 
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """A keyframe set that the encoders have seen, and what the teller would be given; without a batch axis."""
+    """What was seen of a keyframe set.
+
+    Attributes:
+        example, chosen: the set.
+        tokens: of the 2D encoder, of the spatial encoder, and as the teller would say their sum, [S,D] each.
+        grid: see `Seen`.
+    """
 
     example: Example
     chosen: NDArray[np.int64]
-    seen: Seen
-    shares: Tensor
-    places: Tensor
+    tokens: tuple[Tensor, Tensor, Tensor]
+    grid: tuple[int, int, int]
 
 
 class SceneMemory:
@@ -223,10 +225,3 @@ class SceneMemory:
         """Draw different scenes, as many as there are at most."""
         drawn = rng.permutation(len(self._scenes))[:count]
         return [self._scenes[i] for i in drawn]
-
-
-def together(scenes: Sequence[_Scene]) -> tuple[Seen, Tensor, Tensor]:
-    """Put scenes into one batch: what was seen, and what the teller would be given, in float32."""
-    pairs, spatial = (torch.stack([getattr(one.seen, name) for one in scenes]).float() for name in ("pairs", "spatial"))
-    shares, places = (torch.stack([getattr(one, name) for one in scenes]).float() for name in ("shares", "places"))
-    return Seen(pairs=pairs, spatial=spatial, grid=scenes[0].seen.grid), shares, places

@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,7 @@ __all__ = ["Run", "read_state", "taking_over"]
 _WARM_UP_STEPS = 200
 _WEIGHT_DECAY = 0.02
 _MUON_RATE = 3.0  # of AdamW's
-_SLOW = 0.1
-_SIDES = range(32, 1025)  # of a matrix worth orthogonalising: a larger one takes longer than the rest of a step
+_LEAST_SIDE = 32  # of a matrix worth orthogonalising
 _REMEDY = "; remove it, and begin the stage anew"
 
 
@@ -37,7 +36,6 @@ class Run:
         learning_rate: the largest, of AdamW; it rises for 200 steps and falls as a cosine over the budget. Matrices of
             linear layers go by Muon (orthogonalised momentum) at `_MUON_RATE` times it.
         hours: budget, of processor time.
-        slow: parameters that learn at a tenth of the rate: those whose values are far smaller than others'.
         save_every_s: seconds of processor time from one checkpoint to the next.
 
     Raises:
@@ -52,14 +50,13 @@ class Run:
         *,
         learning_rate: float,
         hours: float,
-        slow: Iterable[nn.Parameter] = (),
         save_every_s: float = 120.0,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.modules, self.step = folder, dict(modules), 0
         self._budget_s, self._save_every_s = 3600 * hours, save_every_s
         self._parameters = [p for module in modules.values() for p in module.parameters() if p.requires_grad]
-        self.optimizers = _optimizers(modules.values(), learning_rate, {id(parameter) for parameter in slow})
+        self.optimizers = _optimizers(modules.values(), learning_rate)
         self._spent_s, self._since, self._saved = 0.0, time.process_time(), time.process_time()
         self._figures: dict[str, list[float]] = {}
         self._logged = 0
@@ -133,37 +130,27 @@ class Run:
         self._logged = self.step
 
 
-def _optimizers(modules: Iterable[nn.Module], rate: float, slow: Collection[int]) -> tuple[torch.optim.Optimizer, ...]:
+def _optimizers(modules: Iterable[nn.Module], rate: float) -> tuple[torch.optim.Optimizer, ...]:
     if not hasattr(torch.optim, "Muon"):
         raise DependencyError("training needs torch 2.9 or newer; pip install 'torch>=2.9'")
     modules = tuple(modules)
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     linear = [layer.weight for module in modules for layer in module.modules() if isinstance(layer, nn.Linear)]
-    matrices = [weight for weight in linear if weight.requires_grad and min(weight.shape) in _SIDES]
+    matrices = [weight for weight in linear if weight.requires_grad and min(weight.shape) >= _LEAST_SIDE]
     taken = {id(matrix) for matrix in matrices}
     rest = [p for p in parameters if id(p) not in taken]
     groups = [
         {"params": [p for p in rest if p.ndim > 1], "weight_decay": _WEIGHT_DECAY},
         {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    found = [torch.optim.AdamW(_by_rate(groups, rate, slow), lr=rate, betas=(0.9, 0.98))]
+    found = [torch.optim.AdamW([group for group in groups if group["params"]], lr=rate, betas=(0.9, 0.98))]
     if matrices:
-        groups = _by_rate([{"params": matrices}], _MUON_RATE * rate, slow)
-        found.append(torch.optim.Muon(groups, weight_decay=_WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw"))
+        rate *= _MUON_RATE
+        found.append(torch.optim.Muon(matrices, lr=rate, weight_decay=_WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw"))
     for optimizer in found:
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
     return tuple(found)
-
-
-def _by_rate(groups: Iterable[dict[str, Any]], rate: float, slow: Collection[int]) -> list[dict[str, Any]]:
-    """Split groups of parameters into those that learn at the rate, and those that do at a tenth of it."""
-    split = [
-        {**group, "params": [p for p in group["params"] if (id(p) in slow) is slowly], "lr": rate * _SLOW**slowly}
-        for group in groups
-        for slowly in (False, True)
-    ]
-    return [group for group in split if group["params"]]
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def train_recognition(work: Workspace, hours: float, report: _Report) -> None:
 
     def step(rng: np.random.Generator) -> None:
         examples = work.draw(_FRAMES_PER_STEP["recognition"] // 8, rng)
-        sets = [rng.permutation(draw_set(one, 8, rng)) for one in examples]  # or it would learn by heart which frames pair
+        sets = [rng.permutation(draw_set(one, 8, rng)) for one in examples]  # or pairs would be learnt by heart
         seen = zoomed_in(examples, sets, rng)
         run.update(recognition_loss(model.network, probe, *seen)[0])
 

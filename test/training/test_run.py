@@ -45,16 +45,6 @@ def rates(run):
     return {group["lr"] for optimizer in run.optimizers for group in optimizer.param_groups}
 
 
-def test_slow_parameters_learn_at_a_tenth_of_the_rate_whichever_optimizer_has_them(tmp_path, clock):
-    net = network(0)
-    slow = [net[0].weight, net[2].bias]  # one goes by Muon, one by AdamW
-    run = Run(tmp_path, {"net": net}, learning_rate=RATE, hours=1.0, slow=slow)
-    rate_of = {id(p): group["initial_lr"] for o in run.optimizers for group in o.param_groups for p in group["params"]}
-    assert len(rate_of) == len(list(net.parameters()))
-    assert rate_of[id(net[0].weight)] == pytest.approx(0.3 * RATE) and rate_of[id(net[0].bias)] == RATE
-    assert rate_of[id(net[2].bias)] == pytest.approx(0.1 * RATE) and rate_of[id(net[2].weight)] == RATE
-
-
 def test_a_run_that_was_stopped_goes_on_at_its_step_and_its_time(tmp_path, clock):
     run = begin(tmp_path, seed=1)
     go(run, 5, 100.0, clock)
