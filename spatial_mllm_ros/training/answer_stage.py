@@ -3,8 +3,8 @@
 The encoders stay as they are. The last layers of merger and connector are set by least squares, so that together these
 say what the teller would say of the same scene. The language model can read that at once, and learns to doubt it; at
 first something of the truth is mixed in, or it would unlearn to measure before it had learnt to doubt. Merger and
-connector do not learn from answers: they would be out of tune within a hundred steps. Looking is dear, so what has been
-seen is asked about a few times before it is forgotten.
+connector do not learn from answers: at the language model's rate they would soon be out of tune. Looking is dear, so
+what has been seen is asked about a few times before it is forgotten.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class AnswerStage:
         self.run = Run(
             work.folder / answers_name(shown, work.seed),
             {
-                "merger": network.visual.merger,
+                "merger": network.visual.merger,  # this and the connector are kept as they were fitted
                 "connector": network.connector,
                 "language": network.model,
                 "probe": self._probe,

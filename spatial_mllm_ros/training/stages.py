@@ -5,7 +5,7 @@
     geometry     geometry/state.pt      spatial encoder with its camera head
     heads        heads/state.pt         depth and point head, on the fixed spatial encoder
     reading      reading/state.pt       language model, on scenes that it is told
-    answers      answers/state.pt       merger, connector and language model, on what the fixed encoders see
+    answers      answers/state.pt       language model, on what the encoders see
 
 CPU first: one thread per process is the fastest use of a core, so stages that do not build on each other (scenes,
 recognition, geometry, reading) run side by side; a stage that has the machine for itself can have more.
@@ -163,7 +163,7 @@ def train_reading(work: Workspace, hours: float, report: _Report, kinds: Sequenc
 def train_answers(
     work: Workspace, hours: float, report: _Report, shown: Shown = "both", kinds: Sequence[str] = ()
 ) -> None:
-    """Train merger, connector and language model to answer from what the encoders see, which stay as they are."""
+    """Fit merger and connector, and train the language model to answer from what the fixed encoders see."""
     stage = AnswerStage(work, hours, shown, kinds)
     _train(stage.run, work, stage.step, stage.check, report)
 

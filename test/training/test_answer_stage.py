@@ -42,6 +42,18 @@ def test_only_the_language_model_learns(folder, monkeypatch):
         assert not trained & {id(parameter) for parameter in part.parameters()}
 
 
+def test_less_and_less_is_told_until_nothing_is(folder, monkeypatch):
+    take_small_steps(monkeypatch)
+    clock = put_clock(monkeypatch)
+    stage = AnswerStage(RememberingWorkspace(folder, num_validation=2), hours=1.0)
+    most = []
+    for clock.now in (0.0, 720.0, 1440.0, 3000.0):
+        shares = stage._share_told(1000, np.random.default_rng(0))
+        assert shares.shape == (1000, 1, 1) and shares.min() >= 0
+        most.append(float(shares.max()))
+    assert most == pytest.approx([1.0, 0.5, 0.0, 0.0], abs=0.01)
+
+
 def changed_since(before, network):
     return {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
 

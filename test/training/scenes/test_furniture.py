@@ -5,6 +5,7 @@ import pytest
 
 from spatial_mllm_ros.errors import InputError
 from spatial_mllm_ros.training.scenes.furniture import CATALOGUE, looks_of, make_piece
+from spatial_mllm_ros.training.scenes.furniture.palettes import PALETTES
 from spatial_mllm_ros.training.scenes.shapes import extents
 
 LOOKS = [(name, look) for name, category in CATALOGUE.items() for look in range(len(category.looks))]
@@ -31,6 +32,22 @@ def test_piece_fills_its_box_and_has_the_longest_edge_asked_for(name, look):
 def test_each_look_varies_with_its_seed(name, look):
     first, second = (make_piece(name, look, 1.0, np.random.default_rng(seed)) for seed in (0, 1))
     assert first.size != second.size or first.parts[0].paint != second.parts[0].paint
+
+
+def test_most_pieces_show_the_colours_of_their_category():
+    assert set(PALETTES) == set(CATALOGUE)
+    shows = {name: [] for name in CATALOGUE}
+    for name, look in LOOKS:
+        for seed in range(3):
+            parts = make_piece(name, look, 1.0, np.random.default_rng(seed)).parts
+            shows[name].append(any(nearest_category(part.paint.colour) == name for part in parts))
+    assert min(map(np.mean, shows.values())) > 0.5  # some refrigerators are white or steel only
+    assert np.mean(sum(shows.values(), [])) > 0.9
+
+
+def nearest_category(colour):
+    known = {name: [*palette.woods, *palette.fabrics, *palette.enamels] for name, palette in PALETTES.items()}
+    return min(known, key=lambda name: np.linalg.norm(np.array(known[name]) - colour, axis=1).min())
 
 
 def test_unknown_category_or_split_is_refused():

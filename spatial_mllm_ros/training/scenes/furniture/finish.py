@@ -6,26 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spatial_mllm_ros.training.scenes.furniture.palettes import Palette
 from spatial_mllm_ros.training.scenes.shapes import Colour, Paint, Part, cylinder, panel
 
-__all__ = ["Finish", "Palette", "draw_finish", "front", "legs"]
+__all__ = ["Finish", "draw_finish", "front", "legs"]
 
 _METALS: tuple[Colour, ...] = ((0.25, 0.25, 0.28), (0.72, 0.73, 0.76), (0.8, 0.65, 0.36), (0.12, 0.12, 0.13))
-
-
-@dataclass(frozen=True)
-class Palette:
-    """The colours in which furniture of a category comes.
-
-    Attributes:
-        woods: stained or painted.
-        fabrics: of covers and cushions.
-        enamels: of painted and plastic surfaces.
-    """
-
-    woods: tuple[Colour, ...]
-    fabrics: tuple[Colour, ...]
-    enamels: tuple[Colour, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
